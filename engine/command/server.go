@@ -1,0 +1,183 @@
+package command
+
+// serverCommands are the commands about the server as a whole.
+var serverCommands = []*Spec{
+	{
+		Name: "bgrewriteaof", Arity: 1, Since: "1.0.0", Flags: Admin | NoScript | NoAsyncLoading,
+		Summary:    "Accepted for compatibility: the log is never rewritten",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "bgsave", Arity: -1, Since: "1.0.0", Flags: Admin | NoScript | NoAsyncLoading,
+		Summary:    "Make the keyspace durable in the background",
+		Complexity: "O(1)",
+		Args:       []Arg{token("SCHEDULE").from("3.2.2").optional()},
+	},
+	{
+		Name: "command", Arity: -1, Since: "2.8.13", Flags: Loading | Stale,
+		Categories: []string{"@connection"},
+		Tips:       []string{"nondeterministic_output_order"},
+		Summary:    "Describe all commands",
+		Complexity: "O(N), N commands",
+		Subcommands: []*Spec{
+			{
+				Name: "command|count", Arity: 2, Since: "2.8.13", Flags: Loading | Stale,
+				Categories: []string{"@connection"},
+				Summary:    "Count the commands",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "command|docs", Arity: -2, Since: "7.0.0", Flags: Loading | Stale,
+				Categories: []string{"@connection"},
+				Tips:       []string{"nondeterministic_output_order"},
+				Summary:    "Document commands for people and tools",
+				Complexity: "O(N), N commands asked for",
+				Args:       []Arg{str("command-name").optional().multiple()},
+			},
+			{
+				Name: "command|getkeys", Arity: -4, Since: "2.8.13", Flags: Loading | Stale,
+				Categories: []string{"@connection"},
+				Summary:    "Return the keys in a command line",
+				Complexity: "O(N), N arguments",
+			},
+			{
+				Name: "command|getkeysandflags", Arity: -4, Since: "7.0.0", Flags: Loading | Stale,
+				Categories: []string{"@connection"},
+				Summary:    "Return the keys in a command line and how each is used",
+				Complexity: "O(N), N arguments",
+			},
+			{
+				Name: "command|help", Arity: 2, Since: "5.0.0", Flags: Loading | Stale,
+				Categories: []string{"@connection"},
+				Summary:    "Describe the subcommands",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "command|info", Arity: -2, Since: "2.8.13", Flags: Loading | Stale,
+				Categories: []string{"@connection"},
+				Tips:       []string{"nondeterministic_output_order"},
+				Summary:    "Describe some commands, or all of them",
+				Complexity: "O(N), N commands asked for",
+				Args:       []Arg{str("command-name").optional().multiple()},
+			},
+			{
+				Name: "command|list", Arity: -2, Since: "7.0.0", Flags: Loading | Stale,
+				Categories: []string{"@connection"},
+				Tips:       []string{"nondeterministic_output_order"},
+				Summary:    "Return the names of the commands",
+				Complexity: "O(N), N commands",
+				Args: []Arg{
+					oneOf("filterby", str("module-name").after("MODULE"), str("category").after("ACLCAT"), pattern("pattern").after("PATTERN")).after("FILTERBY").optional(),
+				},
+			},
+		},
+	},
+	{
+		Name: "config", Arity: -2, Since: "2.0.0",
+		Summary:    "Commands about the configuration",
+		Complexity: "Depends on the subcommand",
+		Subcommands: []*Spec{
+			{
+				Name: "config|get", Arity: -3, Since: "2.0.0", Flags: Admin | NoScript | Loading | Stale,
+				Summary:    "Return directives that match patterns, and their values",
+				Complexity: "O(N), N patterns",
+				Args:       []Arg{block("parameter", str("parameter")).multiple()},
+			},
+			{
+				Name: "config|help", Arity: 2, Since: "5.0.0", Flags: Loading | Stale,
+				Summary:    "Describe the subcommands",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "config|resetstat", Arity: 2, Since: "2.0.0", Flags: Admin | NoScript | Loading | Stale,
+				Summary:    "Set the counters in INFO back to zero",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "config|rewrite", Arity: 2, Since: "2.8.0", Flags: Admin | NoScript | Loading | Stale,
+				Summary:    "Write the configuration in use to its file",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "config|set", Arity: -4, Since: "2.0.0", Flags: Admin | NoScript | Loading | Stale,
+				Tips:       []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+				Summary:    "Change directives, all or none",
+				Complexity: "O(N), N directives",
+				Args:       []Arg{block("parameter_value", str("parameter"), str("value")).multiple()},
+			},
+		},
+	},
+	{
+		Name: "dbsize", Arity: 1, Since: "1.0.0", Flags: ReadOnly | Fast,
+		Categories: []string{"@keyspace"},
+		Tips:       []string{"request_policy:all_shards", "response_policy:agg_sum"},
+		Summary:    "Return the number of keys in the database",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "debug", Arity: -2, Since: "1.0.0", Flags: Admin | NoScript | Loading | Stale,
+		Summary:    "Tools for tests and for looking inside",
+		Complexity: "Depends on the subcommand",
+		DocFlags:   []string{"syscmd"},
+	},
+	{
+		Name: "flushall", Arity: -1, Since: "1.0.0", Flags: Write,
+		Categories: []string{"@keyspace", "@dangerous"},
+		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+		Summary:    "Remove all keys of all databases",
+		Complexity: "O(1); their space is reclaimed later",
+		Args:       []Arg{oneOf("async", token("ASYNC").from("4.0.0"), token("SYNC").from("6.2.0")).optional()},
+	},
+	{
+		Name: "flushdb", Arity: -1, Since: "1.0.0", Flags: Write,
+		Categories: []string{"@keyspace", "@dangerous"},
+		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+		Summary:    "Remove all keys of the database",
+		Complexity: "O(1); their space is reclaimed later",
+		Args:       []Arg{oneOf("async", token("ASYNC").from("4.0.0"), token("SYNC").from("6.2.0")).optional()},
+	},
+	{
+		Name: "info", Arity: -1, Since: "1.0.0", Flags: Loading | Stale,
+		Categories: []string{"@dangerous"},
+		Tips:       []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+		Summary:    "Return facts and counters about the server",
+		Complexity: "O(1)",
+		Args:       []Arg{str("section").optional().multiple()},
+	},
+	{
+		Name: "lastsave", Arity: 1, Since: "1.0.0", Flags: Loading | Stale | Fast,
+		Categories: []string{"@admin", "@dangerous"},
+		Tips:       []string{"nondeterministic_output"},
+		Summary:    "Return when the keyspace was last made durable, in Unix seconds",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "save", Arity: 1, Since: "1.0.0", Flags: Admin | NoScript | NoAsyncLoading | NoMulti,
+		Summary:    "Make the keyspace durable and wait for it",
+		Complexity: "O(N), N bytes of rows not yet on disk",
+	},
+	{
+		Name: "shutdown", Arity: -1, Since: "1.0.0", Flags: Admin | NoScript | Loading | Stale | NoMulti | AllowBusy,
+		Summary:    "Make everything durable and stop the server",
+		Complexity: "O(N), N bytes not yet written",
+		Args: []Arg{
+			oneOf("nosave_save", token("NOSAVE"), token("SAVE")).optional(),
+			token("NOW").from("7.0.0").optional(),
+			token("FORCE").from("7.0.0").optional(),
+			token("ABORT").from("7.0.0").optional(),
+		},
+	},
+	{
+		Name: "swapdb", Arity: 3, Since: "4.0.0", Flags: Write | Fast,
+		Categories: []string{"@keyspace", "@dangerous"},
+		Summary:    "Exchange two databases",
+		Complexity: "O(1)",
+		Args:       []Arg{integer("index1"), integer("index2")},
+	},
+	{
+		Name: "time", Arity: 1, Since: "2.6.0", Flags: Loading | Stale | Fast,
+		Tips:       []string{"nondeterministic_output"},
+		Summary:    "Return the server's clock",
+		Complexity: "O(1)",
+	},
+}

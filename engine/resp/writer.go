@@ -1,0 +1,89 @@
+package resp
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/redcon"
+)
+
+// Writer appends replies to a growing buffer in the client's protocol. What a
+// protocol 2 client gets in place of the types of protocol 3 is in the package
+// comment. The zero value writes protocol 2. A Writer does no I/O and sets no
+// bound on its buffer: the owner of the connection watches Len.
+type Writer struct {
+	// Proto is 3 after HELLO 3; any other value means protocol 2.
+	Proto int
+	buf   []byte
+}
+
+// Bytes returns what has been written, valid until the next append or Reset.
+func (w *Writer) Bytes() []byte { return w.buf }
+
+// Len returns the number of bytes written.
+func (w *Writer) Len() int { return len(w.buf) }
+
+// Truncate drops what was written after the first n bytes: to take back the
+// replies of a run that was not made durable, or of CLIENT REPLY OFF.
+func (w *Writer) Truncate(n int) { w.buf = w.buf[:n] }
+
+// Reset empties the buffer and keeps its memory up to 64 KiB.
+func (w *Writer) Reset() {
+	if cap(w.buf) > maxKeptReply {
+		w.buf = nil
+		return
+	}
+	w.buf = w.buf[:0]
+}
+
+// Simple writes a simple string; CR and LF in it become spaces.
+func (w *Writer) Simple(s string) { w.buf = redcon.AppendString(w.buf, s) }
+
+// OK writes +OK.
+func (w *Writer) OK() { w.buf = redcon.AppendOK(w.buf) }
+
+// Error writes an error. s is the full text with its code and without '-', for
+// example "ERR syntax error". CR and LF at its ends are dropped, within it they
+// become spaces, as in Redis.
+func (w *Writer) Error(s string) {
+	w.buf = redcon.AppendError(w.buf, strings.Trim(s, "\r\n"))
+}
+
+// Int writes an integer.
+func (w *Writer) Int(n int64) { w.buf = redcon.AppendInt(w.buf, n) }
+
+// Bulk writes a bulk string; nil is the empty string, not Null. b is copied.
+func (w *Writer) Bulk(b []byte) { w.buf = redcon.AppendBulk(w.buf, b) }
+
+// BulkString is Bulk for a string.
+func (w *Writer) BulkString(s string) { w.buf = redcon.AppendBulkString(w.buf, s) }
+
+// BulkInt writes an integer as a bulk string.
+func (w *Writer) BulkInt(n int64) {
+	var digits [20]byte
+	w.Bulk(strconv.AppendInt(digits[:0], n, 10))
+}
+
+// Array begins an array; n elements follow.
+func (w *Writer) Array(n int) { w.buf = redcon.AppendArray(w.buf, n) }
+
+// Raw appends a reply that is already encoded. b is copied.
+func (w *Writer) Raw(b []byte) { w.buf = append(w.buf, b...) }
+
+// AppendDouble appends f as Redis 7.0.15 prints a double in a reply: C's %.17g,
+// with inf and -inf for the infinities.
+func AppendDouble(dst []byte, f float64) []byte {
+	switch {
+	case math.IsInf(f, 1):
+		return append(dst, "inf"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-inf"...)
+	case math.IsNaN(f):
+		if math.Signbit(f) {
+			dst = append(dst, '-')
+		}
+		return append(dst, "nan"...)
+	}
+	return strconv.AppendFloat(dst, f, 'g', 17, 64)
+}
