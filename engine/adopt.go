@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"replogd/backlog"
+)
+
+// ErrNotFollowing is returned by Adopt on a node that is no follower.
+var ErrNotFollowing = errors.New("engine: not a follower")
+
+// Adopt replaces the keyspace by dir, a checkpoint of another node that was received whole, verified and fsynced on the same file
+// system, and whose log continues at offset on the histories hs. The node must be a follower and nobody may append to the backlog
+// meanwhile. Until it returns nil the old keyspace is served; after an error the old one stays, and dir may be gone.
+//
+// Steps and what a crash leaves:
+//  1. dir is opened read-only: it must stand at offset. A crash leaves the old keyspace and dir.
+//  2. dir is renamed to the next generation, the parent fsynced, and opened. A crash leaves the old keyspace; the next start
+//     removes the new folder, which meta.db does not name.
+//  3. meta.db names the generation, its histories and where its log starts, in one commit. From here on the new one counts: the
+//     next start resets the log if step 4 was not reached, and removes the old folder.
+//  4. The log is reset, readers are switched over, the old generation is closed and removed.
+func (e *Engine) Adopt(ctx context.Context, dir string, offset uint64, hs []backlog.History) error {
+	e.roles.Lock()
+	defer e.roles.Unlock()
+	if e.roles.applier == nil {
+		return ErrNotFollowing
+	}
+	// A switch that failed half-way may already be in meta.db: only a restart can finish it, and its folder must not be touched.
+	if err := e.o.Backlog.Health(); err != nil {
+		return fmt.Errorf("adopt snapshot: %w", err)
+	}
+	s, err := e.inspect(dir)
+	if err != nil {
+		return fmt.Errorf("adopt snapshot: %w", err)
+	}
+	if s.applied != offset {
+		return fmt.Errorf("adopt snapshot: its files stand at offset %d, its manifest says %d", s.applied, offset)
+	}
+	e.stopApplierLocked()
+	err = e.switchGeneration(ctx, dir, &s, hs)
+	if startErr := e.startApplierLocked(); startErr != nil {
+		err = errors.Join(err, startErr)
+	}
+	if err != nil {
+		return fmt.Errorf("adopt snapshot: %w", err)
+	}
+	return nil
+}
+
+// switchGeneration is steps 2 to 4. The applier stands still and clients' writes are refused, so nobody changes either keyspace.
+func (e *Engine) switchGeneration(ctx context.Context, dir string, s *state, hs []backlog.History) error {
+	gen := e.o.Backlog.Generation() + 1
+	target := e.generationDir(gen)
+	if err := e.moveDir(dir, target); err != nil {
+		return err
+	}
+	next, err := e.openStore(gen)
+	if err != nil {
+		return err
+	}
+	if err := e.o.Backlog.BeginGeneration(gen, hs, s.applied); err != nil {
+		return errors.Join(err, next.db.Close())
+	}
+	old := e.ds.Load()
+	e.install(next, s)
+	if err := old.retire(ctx); err != nil {
+		// The new generation is in place; what is left of the old one goes at the next start.
+		e.o.Logger.Error("the replaced keyspace could not be closed", "err", err)
+		return nil
+	}
+	if err := e.o.FS.RemoveAll(old.dir); err != nil {
+		e.o.Logger.Error("the replaced keyspace could not be removed; the next start will try again", "dir", old.dir, "err", err)
+	}
+	return nil
+}
+
+// moveDir renames a folder into place and makes both ends of the rename durable.
+func (e *Engine) moveDir(from, to string) error {
+	fs := e.o.FS
+	if err := fs.RemoveAll(to); err != nil { // left by an adoption that failed before meta.db named it
+		return fmt.Errorf("clear %s: %w", to, err)
+	}
+	if err := fs.Rename(from, to); err != nil {
+		return fmt.Errorf("move snapshot into place: %w", err)
+	}
+	for _, parent := range []string{fs.PathDir(to), fs.PathDir(from)} {
+		if err := syncDir(fs, parent); err != nil {
+			return fmt.Errorf("move snapshot into place: %w", err)
+		}
+	}
+	return nil
+}

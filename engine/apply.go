@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"replogd/engine/resp"
+)
+
+// applier brings the keyspace to the end of the log: at recovery, and for as long as the node follows a master whose stream the
+// link appends. It reads the log through a cursor like any replica, so its memory is one buffer however far it lags.
+type applier struct {
+	e       *Engine
+	ctx     context.Context
+	cursor  logCursor
+	scanner *resp.UnitScanner
+	buf     []byte
+	session Session
+	w       resp.Writer // replies nobody reads
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// logCursor is what the applier needs of a backlog.Cursor.
+type logCursor interface {
+	Read(ctx context.Context, p []byte) (int, error)
+	Close()
+}
+
+const applierBuffer = 256 << 10
+
+func (e *Engine) newApplier(ctx context.Context, from uint64) (*applier, error) {
+	cursor, err := e.o.Backlog.OpenCursor("keyspace", from)
+	if err != nil {
+		return nil, fmt.Errorf("read the log from offset %d: %w", from, err)
+	}
+	return &applier{e: e, ctx: ctx, cursor: cursor, scanner: resp.NewUnitScanner(maxUnitBytes), buf: make([]byte, applierBuffer)}, nil
+}
+
+// startApplierLocked follows the log from where the keyspace stands. The caller holds roles.
+func (e *Engine) startApplierLocked() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	a, err := e.newApplier(ctx, e.Applied())
+	if err != nil {
+		cancel()
+		return err
+	}
+	a.cancel, a.done = cancel, make(chan struct{})
+	e.failure.Store(nil)
+	e.roles.applier = a
+	go a.run()
+	return nil
+}
+
+// stopApplierLocked ends it between two batches. The caller holds roles.
+func (e *Engine) stopApplierLocked() {
+	a := e.roles.applier
+	a.cancel()
+	<-a.done
+	e.roles.applier = nil
+}
+
+func (a *applier) run() {
+	defer close(a.done)
+	defer a.cursor.Close()
+	for {
+		err := a.step()
+		if err == nil {
+			continue
+		}
+		if a.ctx.Err() == nil {
+			err = fmt.Errorf("%w at offset %d: %w", ErrApply, a.e.Applied(), err)
+			a.e.o.Logger.Error("the keyspace stands still: the stream could not be applied", "offset", a.e.Applied(), "err", err)
+			a.e.failure.Store(&err)
+			a.e.advanced.wake()
+		}
+		return
+	}
+}
+
+// step reads a piece of the log and applies the units it completes.
+func (a *applier) step() error {
+	n, err := a.cursor.Read(a.ctx, a.buf)
+	if err != nil {
+		return err
+	}
+	a.scanner.Feed(a.buf[:n])
+	for more := true; more; {
+		if err := a.e.throttle.wait(a.ctx); err != nil {
+			return err
+		}
+		if more, err = a.applyBatch(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyBatch applies whole units up to a batch's bounds; more is false when no whole unit is left.
+func (a *applier) applyBatch() (more bool, err error) {
+	e := a.e
+	e.seq.Lock()
+	defer e.seq.Unlock()
+	t := &e.seq.tx
+	t.reset(e.ds.Load(), &e.seq.state)
+	nowMs := time.Now().UnixMilli()
+	more = true
+	for more && len(t.rows) < maxApplyRows && t.batch.Len() < maxApplyBytes {
+		unit, ok, err := a.scanner.Next()
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			more = false
+			break
+		}
+		if err := a.applyUnit(t, unit, nowMs); err != nil {
+			return false, err
+		}
+		t.state.applied += uint64(len(unit.Raw))
+	}
+	if t.state.applied == e.seq.state.applied {
+		return more, nil
+	}
+	if !t.batch.Empty() || t.all {
+		if err := e.commitBatch(t); err != nil {
+			e.o.Fatal(fmt.Errorf("commit to keyspace at offset %d: %w", t.state.applied, err))
+			return false, err
+		}
+	}
+	t.state.copyTo(&e.seq.state)
+	e.advance(t.state.applied)
+	return more, nil
+}
+
+func (a *applier) applyUnit(t *tx, unit resp.Unit, nowMs int64) error {
+	for _, args := range unit.Commands {
+		if err := a.applyCommand(t, args, nowMs); err != nil {
+			return fmt.Errorf("offset %d, %s: %w", t.state.applied, quoteCommand(args), err)
+		}
+	}
+	return nil
+}
+
+// applyCommand executes one command of the stream. A command that changes no key may be passed over only if it is known to.
+func (a *applier) applyCommand(t *tx, args [][]byte, nowMs int64) error {
+	cmd := Lookup(args[0])
+	if cmd == nil || !cmd.write {
+		return applySpecial(t, args)
+	}
+	if !cmd.Spec.ArityOK(len(args)) {
+		return errors.New("wrong number of arguments")
+	}
+	c := &a.session.call
+	rowBuf := shrink(c.rowBuf)
+	*c = call{e: a.e, ds: t.ds, tx: t, s: &a.session, w: &a.w, args: args, db: t.state.streamDB, now: nowMs, replay: true, rowBuf: rowBuf}
+	a.w.Reset()
+	if err := cmd.run(c); err != nil {
+		return err
+	}
+	// An effect that fails here did not fail where it comes from: the two keyspaces differ, and would go on to.
+	if reply := a.w.Bytes(); len(reply) > 0 && reply[0] == '-' {
+		return fmt.Errorf("it is answered with %q here, but succeeded on the master", bytes.TrimSpace(reply[1:]))
+	}
+	return nil
+}
+
+// applySpecial executes what is in the stream but is no keyspace write.
+func applySpecial(t *tx, args [][]byte) error {
+	switch strings.ToLower(string(args[0])) {
+	case "select":
+		return applySelect(t, args)
+	case "ping", "replconf", "publish", "spublish":
+		return nil
+	}
+	return errors.New("unknown command: this version cannot apply it, and passing over it would lose data; run a version that can, or follow another master")
+}
+
+func applySelect(t *tx, args [][]byte) error {
+	if len(args) != 2 {
+		return errors.New("wrong number of arguments")
+	}
+	db, err := strconv.Atoi(string(args[1]))
+	if err != nil || db < 0 || db >= len(t.state.dbs) {
+		return fmt.Errorf("no such database here (databases is %d): raise the directive to the master's value", len(t.state.dbs))
+	}
+	t.state.streamDB = db
+	return nil
+}
+
+// quoteCommand shows a command's beginning in an error.
+func quoteCommand(args [][]byte) string {
+	const maxArgs, maxLen = 4, 40
+	var b strings.Builder
+	for i, arg := range args {
+		if i == maxArgs {
+			b.WriteString(" ...")
+			break
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if len(arg) > maxLen {
+			arg = arg[:maxLen]
+		}
+		b.WriteString(strconv.Quote(string(arg)))
+	}
+	return b.String()
+}

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"replogd/engine/keys"
+	"replogd/engine/resp"
+)
+
+// handler executes one command. What a client did wrong it answers itself through c.w; the error it returns means that the store
+// could not be read, and ends the run. A handler reads all it needs before it changes the first row, so that such an error leaves
+// nothing half-done.
+type handler func(c *call) error
+
+// call is one command in execution: what it was given, where it answers, and its view of the keyspace.
+//
+// Reads run outside the sequencer on the committed keyspace (tx nil); writes run under it and see their own changes. Commands
+// that come from the log (replay) write no reply anyone reads, add no effects, and see a key whose time is up as live: only the
+// stream says when it goes.
+type call struct {
+	e      *Engine
+	ds     *dataset
+	tx     *tx // nil: a read outside the sequencer
+	s      *Session
+	w      *resp.Writer
+	args   [][]byte // args[0] is the command's name; they alias the connection's buffer: copy what is kept
+	db     int      // selected database
+	now    int64    // milliseconds since 1970, one reading for the whole run
+	replay bool     // the command comes from the log or a master
+
+	rowBuf []byte // arena of encoded rows, valid until the command ends
+}
+
+// keyRef is one key as a command found it. Slices are valid until the command ends and are read-only.
+type keyRef struct {
+	db  int // logical database
+	key []byte
+	row []byte // its encoded key row
+	ok  bool   // it exists (and its time is not up, as far as this call may know)
+	keys.Head
+}
+
+// propagate adds one effect of this command to the stream, in database db. Without a call of it the command leaves no trace in
+// the log, so a handler that changed a row must call it. Ignored on replay.
+func (c *call) propagate(db int, args ...[]byte) {
+	if !c.replay {
+		c.tx.addEffect(db, args)
+	}
+}
+
+// propagateSelf adds the command as it was given.
+func (c *call) propagateSelf() { c.propagate(c.db, c.args...) }
+
+// argInt reads args[i] as Redis reads an integer, or answers its error.
+func (c *call) argInt(i int) (int64, bool) {
+	n, ok := resp.ParseInt(c.args[i])
+	if !ok {
+		c.w.Error(errNotInteger)
+	}
+	return n, ok
+}
+
+// Error texts that several commands share, as Redis 7.0.15 words them.
+const (
+	errNotInteger = "ERR value is not an integer or out of range"
+	errNotFloat   = "ERR value is not a valid float"
+	errSyntax     = "ERR syntax error"
+	errWrongType  = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errNoSuchKey  = "ERR no such key"
+	errOutOfRange = "ERR index out of range"
+)

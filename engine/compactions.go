@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// compactionRegrant is how often the scheduler looks by itself whether the store may run more compactions than it does.
+const compactionRegrant = 100 * time.Millisecond
+
+// compactions decides when one store may compact: as many at a time as the store's own limits allow, and none before begin. A
+// store that is being opened waits for a compaction that has started, and a freshly received one, whose tables all lie in level 0,
+// starts one at once: a full sync would wait most of a second for work that can as well be done behind it.
+//
+// Lock order: the store's locks, then mu. Of the store's methods only GetAllowedWithoutPermission may be called under mu.
+type compactions struct {
+	db   pebble.DBForCompaction // set once by Register
+	kick chan struct{}          // capacity 1: look whether a compaction may start
+	stop chan struct{}
+	done chan struct{} // the granter has returned
+
+	mu struct {
+		sync.Mutex
+		open    bool // begin was called, and Unregister was not
+		running int
+	}
+}
+
+var _ pebble.CompactionScheduler = (*compactions)(nil)
+
+func newCompactions() *compactions {
+	return &compactions{kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+}
+
+// begin lets compactions run. It is called when the store is open.
+func (c *compactions) begin() {
+	c.mu.Lock()
+	c.mu.open = true
+	c.mu.Unlock()
+	kick(c.kick)
+}
+
+// Register starts the granter for db; the store calls it once, while it is being opened.
+func (c *compactions) Register(_ int, db pebble.DBForCompaction) {
+	c.db = db
+	go c.grantLoop()
+}
+
+// Unregister ends granting and waits for a grant in progress; the store calls it while it is being closed.
+func (c *compactions) Unregister() {
+	c.mu.Lock()
+	c.mu.open = false
+	c.mu.Unlock()
+	close(c.stop)
+	<-c.done
+}
+
+// TrySchedule gives the store a slot at once, or has the granter do so later.
+func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
+	if !c.reserve() {
+		return false, nil
+	}
+	return true, c
+}
+
+// UpdateGetAllowedWithoutPermission has the granter look again.
+func (c *compactions) UpdateGetAllowedWithoutPermission() { kick(c.kick) }
+
+func (c *compactions) reserve() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.mu.open || c.mu.running >= c.db.GetAllowedWithoutPermission() {
+		return false
+	}
+	c.mu.running++
+	return true
+}
+
+func (c *compactions) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.running--
+}
+
+func (c *compactions) grantLoop() {
+	defer close(c.done)
+	tick := time.NewTicker(compactionRegrant)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-tick.C:
+		case <-c.kick:
+		}
+		for c.grant() {
+		}
+	}
+}
+
+// grant starts one waiting compaction if there is a slot for it.
+func (c *compactions) grant() bool {
+	if !c.reserve() {
+		return false
+	}
+	if waiting, _ := c.db.GetWaitingCompaction(); waiting && c.db.Schedule(c) {
+		return true
+	}
+	c.release()
+	return false
+}
+
+// Started is part of a grant's life that nothing is done with, like MeasureCPU and CumulativeStats.
+func (c *compactions) Started() {}
+
+// MeasureCPU does nothing.
+func (c *compactions) MeasureCPU(pebble.CompactionGoroutineKind) {}
+
+// CumulativeStats does nothing.
+func (c *compactions) CumulativeStats(pebble.CompactionGrantHandleStats) {}
+
+// Done gives a slot back.
+func (c *compactions) Done() {
+	c.release()
+	kick(c.kick)
+}

@@ -1,0 +1,18 @@
+package engine
+
+import (
+	"time"
+
+	"replogd/engine/resp"
+)
+
+// done counts one execution for INFO commandstats and returns the time at its end. mark is where the reply begins.
+func (c *Command) done(start time.Time, w *resp.Writer, mark int) time.Time {
+	end := time.Now()
+	c.Calls.Add(1)
+	c.Nanos.Add(uint64(end.Sub(start)))
+	if b := w.Bytes(); len(b) > mark && b[mark] == '-' {
+		c.Failed.Add(1)
+	}
+	return end
+}

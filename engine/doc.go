@@ -1,0 +1,50 @@
+// Package engine is the keyspace: it turns commands into rows of an LSM store and into effects for the log, and it can always
+// say which prefix of the log its rows reflect.
+//
+// # What it promises
+//
+//   - Effects before rows: a change is in the log's memory before any reader can see it, in the order of the log.
+//   - The rows on disk are exactly the keyspace at one offset of the log, `applied`, which is stored with them in every batch.
+//     A restart replays the log from there; nothing is inferred and nothing is applied twice.
+//   - The store on disk never runs ahead of the log on disk (gate.go), so no crash leaves rows that no log explains.
+//   - Replaying effects gives the same rows on every node. Keys expire by the leader's word alone: the leader logs DEL, everybody
+//     else hides keys whose time is up.
+//   - What cannot be read is an error that names it. It is never taken for absent.
+//
+// # Writing
+//
+// The sequencer (Engine.seq) orders all writes. Its holder executes a bounded run of one client's commands into a tx, appends
+// the run's effects to the backlog as one record (memory only), commits the rows and the state row as one Pebble batch without
+// Pebble's own WAL, and lets go. The client's replies wait for the log outside (Session.Need). Reads take no lock of the
+// process: they see committed rows, and wait for the log only if what they touched is not as safe yet as the policy wants
+// (dirty.go).
+//
+// A follower has no clients that write: the link appends the master's stream to the backlog, and the applier, a cursor on the
+// own log, executes it through the same handlers. Recovery is the applier run to the end of the log.
+//
+// # Rows
+//
+// One Pebble instance below data/<generation>, bytewise order, all integers big-endian. The first byte is the table. Databases
+// have internal numbers (u32, never reused): FLUSHDB gives a database a fresh one and SWAPDB swaps two, so both touch the state
+// row alone.
+//
+//	0x00 name                                    system; the only one is "state" (state.go)
+//	0x10 db:u32 slot:u16 hash:u48 key            a key; value: type:4 encoding:4 flags:u8 [expire:u64] payload
+//	0x30 db:u32                                  a flushed database whose rows wait to be removed
+//	0x40 db:u32 expire:u64 key                   expiry index (milliseconds since 1970), empty value
+//
+// 0x20 to 0x25 are kept for the elements of collections. slot is Redis Cluster's CRC-16 slot, hash the upper 48 bits of the
+// key's xxHash64. A SCAN cursor is (slot, hash) + 1: the order is that of the rows, so a cursor needs no memory in the server and
+// holds after a restart and on every node of a chain. Flag bit 0: an expiry follows. Other flags, types and encodings are refused
+// as damage or a newer format.
+//
+// # Lock order of the process
+//
+// Top to bottom; nobody takes a lock while holding one further down. No fsync, no network and no callback under any but roles.
+//
+//	replica.Node's role lock    changes of role call BecomeLeader, BecomeFollower and Adopt
+//	Engine.roles                one change of role or adoption at a time; waits for the applier and for meta.db
+//	Engine.seq                  the sequencer; appends to the backlog and commits to Pebble under it
+//	backlog, wal                their own short locks (memory only)
+//	rowCache shard, broadcast   leaves
+package engine

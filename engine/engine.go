@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// role is who may change the keyspace.
+type role uint8
+
+const (
+	roleStarting role = iota // nobody: Open has returned, no role was taken yet
+	roleLeader               // clients
+	roleFollower             // the applier, from the log
+	roleClosed
+)
+
+// Engine is the keyspace of one server. All methods may be called from any goroutine.
+type Engine struct {
+	o          Options
+	gate       *gate
+	blockCache *pebble.Cache
+
+	ds    atomic.Pointer[dataset]
+	dirty dirtyTable
+
+	applied    atomic.Uint64 // offset the visible rows reflect
+	committing atomic.Uint64 // offset of the batch being committed, or of the last one: bounds what a flush can hold
+	commitSeq  atomic.Uint64 // odd while a commit becomes visible
+	durable    atomic.Uint64 // offset the store's files hold
+	leading    atomic.Bool
+
+	expired, hits, misses, writes atomic.Uint64
+
+	advanced broadcast
+	throttle throttle
+	expiry   expiryHint
+
+	// roles serialises changes of role, checkpoints' start and adoption; it is taken before seq. See the lock order in doc.go.
+	roles struct {
+		sync.Mutex
+		applier *applier // running while a follower
+	}
+
+	// seq is the sequencer: its holder is the only one who changes the keyspace. Under it there is no fsync, no network and no
+	// waiting for either.
+	seq struct {
+		sync.Mutex
+		role     role
+		state    state
+		tx       tx
+		stateBuf []byte
+	}
+
+	flushed chan struct{} // kick for the watcher: a flush has ended
+	reclaim chan struct{} // kick for the reclaimer: something was flushed
+	failure atomic.Pointer[error]
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// Open opens the keyspace's current generation and replays the log behind it, which blocks for as long as that takes (progress is
+// logged) or until ctx ends. Client writes are refused until BecomeLeader. Errors wrap ErrCorrupt or ErrLogGap where a person
+// has to decide.
+func Open(ctx context.Context, o Options) (*Engine, error) {
+	o.ensureDefaults()
+	if o.Databases > maxDatabases {
+		return nil, fmt.Errorf("open keyspace: %d databases are more than %d", o.Databases, maxDatabases)
+	}
+	e := &Engine{
+		o:          o,
+		blockCache: pebble.NewCache(o.BlockCacheBytes + memTableStopWrites*o.MemTableBytes),
+		flushed:    make(chan struct{}, 1),
+		reclaim:    make(chan struct{}, 1),
+	}
+	e.throttle.memTableBytes = o.MemTableBytes
+	running, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.gate = newGate(running, o.FS, o.Backlog, &e.committing)
+	if err := e.recover(ctx); err != nil {
+		stop()
+		if ds := e.ds.Load(); ds != nil {
+			_ = ds.db.Close()
+		}
+		e.blockCache.Unref()
+		return nil, err
+	}
+	e.start(running)
+	return e, nil
+}
+
+// start runs the background work. It ends with Close.
+func (e *Engine) start(ctx context.Context) {
+	for _, work := range []func(context.Context){e.watchStore, e.runExpiry, e.runReclaim} {
+		e.done.Add(1)
+		go func() {
+			defer e.done.Done()
+			work(ctx)
+		}()
+	}
+}
+
+// BecomeFollower refuses client writes from now on and applies what is appended to the backlog from outside. Calling it on a
+// follower does nothing.
+func (e *Engine) BecomeFollower(_ context.Context) error {
+	e.roles.Lock()
+	defer e.roles.Unlock()
+	if e.roles.applier != nil {
+		return nil
+	}
+	if err := e.setRole(roleFollower); err != nil {
+		return err
+	}
+	return e.startApplierLocked()
+}
+
+// BecomeLeader applies all that the log holds, then calls startHistory (nil: the history goes on) and takes client writes. When it
+// fails, the engine stays a follower. It blocks until the log is applied or ctx ends.
+func (e *Engine) BecomeLeader(ctx context.Context, startHistory func() error) error {
+	e.roles.Lock()
+	defer e.roles.Unlock()
+	if e.roles.applier != nil {
+		if err := e.WaitApplied(ctx, e.o.Backlog.End()); err != nil {
+			return fmt.Errorf("become leader: %w", err)
+		}
+		e.stopApplierLocked()
+	}
+	if startHistory != nil {
+		if err := startHistory(); err != nil {
+			return e.resumeFollowingLocked(fmt.Errorf("become leader: %w", err))
+		}
+	}
+	return e.setRole(roleLeader)
+}
+
+// resumeFollowingLocked goes back to following after a failed promotion.
+func (e *Engine) resumeFollowingLocked(cause error) error {
+	e.seq.Lock()
+	following := e.seq.role == roleFollower
+	e.seq.Unlock()
+	if following && e.roles.applier == nil {
+		if err := e.startApplierLocked(); err != nil {
+			return fmt.Errorf("%w (and the applier did not start again: %w)", cause, err)
+		}
+	}
+	return cause
+}
+
+func (e *Engine) setRole(r role) error {
+	e.seq.Lock()
+	defer e.seq.Unlock()
+	if e.seq.role == roleClosed {
+		return ErrClosed
+	}
+	e.seq.role = r
+	e.leading.Store(r == roleLeader)
+	return nil
+}
+
+// Leading reports whether client writes are taken. Lock-free.
+func (e *Engine) Leading() bool { return e.leading.Load() }
+
+// Applied returns the offset that the visible keyspace reflects. Lock-free.
+func (e *Engine) Applied() uint64 { return e.applied.Load() }
+
+// advance shows a new applied offset and wakes who waits for it.
+func (e *Engine) advance(to uint64) {
+	e.applied.Store(to)
+	e.advanced.wake()
+}
+
+// WaitApplied returns once Applied() >= off, or with ctx's error, or with what keeps the applier from going on (ErrApply).
+func (e *Engine) WaitApplied(ctx context.Context, off uint64) error {
+	for {
+		changed := e.advanced.next()
+		if e.applied.Load() >= off {
+			return nil
+		}
+		if err := e.ApplyError(); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until offset %d is applied (at %d): %w", off, e.applied.Load(), ctx.Err())
+		}
+	}
+}
+
+// ApplyError returns what stopped the applier for good, wrapping ErrApply, or nil.
+func (e *Engine) ApplyError() error {
+	if p := e.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Flush makes the keyspace durable up to what Applied() was at the call. It waits for disk.
+func (e *Engine) Flush(ctx context.Context) error {
+	ds := e.acquire()
+	defer ds.release()
+	done, err := ds.db.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("flush keyspace: %w", err)
+	}
+	select {
+	case <-done:
+		return e.noteDurable(ds)
+	case <-ctx.Done():
+		return fmt.Errorf("flush keyspace: %w", ctx.Err())
+	}
+}
+
+// Close stops everything, flushes and closes the keyspace; the backlog stays open. When the log has failed the store cannot be
+// flushed behind it: the files stay as they are, whole, and ErrFailed is returned. ctx bounds the wait.
+func (e *Engine) Close(ctx context.Context) error {
+	e.roles.Lock()
+	defer e.roles.Unlock()
+	if err := e.setRole(roleClosed); err != nil {
+		return err
+	}
+	if e.roles.applier != nil {
+		e.stopApplierLocked()
+	}
+	if err := e.o.Backlog.Health(); err != nil {
+		e.stop()
+		return fmt.Errorf("close keyspace without a flush: %w", err)
+	}
+	flushErr := e.Flush(ctx)
+	e.stop()
+	e.done.Wait()
+	if flushErr != nil {
+		return flushErr
+	}
+	defer e.blockCache.Unref()
+	if err := e.seq.tx.close(); err != nil {
+		return fmt.Errorf("close keyspace: %w", err)
+	}
+	return e.ds.Load().retire(ctx)
+}

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replogd/backlog"
+)
+
+// Options says where the keyspace lives and what it may use. Zero sizes mean the defaults, which fit a machine of 1 GB.
+type Options struct {
+	FS      vfs.FS           // all file access; nil: the operating system's
+	Dir     string           // server directory: data/<generation>, checkpoints/<id> and incoming/<id> lie below it
+	Backlog *backlog.Backlog // the log of this keyspace; the engine never closes it
+
+	Databases       int   // number of databases, 1 to 65536; default 16. A keyspace that has more keeps them
+	BlockCacheBytes int64 // cache of table blocks; default 128 MiB
+	RowCacheBytes   int64 // cache of key rows in front of the store; default 64 MiB, negative: none
+	MemTableBytes   int64 // size of one memtable, of which up to four exist; default 32 MiB
+
+	// WriteGuard returns the error that refuses a client's writes just now (NOREPLICAS ...), or "". It is called with the
+	// sequencer held and must neither block nor call the engine. nil: no guard.
+	WriteGuard func() string
+
+	Logger *slog.Logger // nil: nothing is logged
+
+	// Fatal is called when the store can no longer run (its files cannot be written); it must not return. Default: log, exit 1.
+	Fatal func(error)
+}
+
+// Limits of the engine. Every queue and buffer in the package is bounded by one of them.
+const (
+	maxDatabases = 1 << 16
+
+	// maxRunCommands and maxRunBytes bound what one client executes while it holds the sequencer.
+	maxRunCommands = 128
+	maxRunBytes    = 256 << 10
+
+	// maxApplyRows and maxApplyBytes bound one batch of the applier.
+	maxApplyRows  = 1024
+	maxApplyBytes = 1 << 20
+
+	// maxUnitBytes bounds one unit of the stream: a value of 512 MiB and what surrounds it.
+	maxUnitBytes = 1 << 30
+
+	// maxCachedRow is the largest row the row cache takes; larger ones would push out too much.
+	maxCachedRow = 8 << 10
+
+	memTableStopWrites = 4    // Pebble stops writers at this many memtables; the throttle acts before
+	l0StopWrites       = 1000 // likewise for sublevels of level 0
+	maxManifestBytes   = 10 << 20
+	maxOpenTables      = 1000
+)
+
+func (o *Options) ensureDefaults() {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Databases <= 0 {
+		o.Databases = 16
+	}
+	if o.BlockCacheBytes <= 0 {
+		o.BlockCacheBytes = 128 << 20
+	}
+	if o.RowCacheBytes == 0 {
+		o.RowCacheBytes = 64 << 20
+	}
+	if o.MemTableBytes <= 0 {
+		o.MemTableBytes = 32 << 20
+	}
+	if o.WriteGuard == nil {
+		o.WriteGuard = func() string { return "" }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Fatal == nil {
+		logger := o.Logger
+		o.Fatal = func(err error) {
+			logger.Error("FATAL: the keyspace cannot go on; the log is whole, restart the server once the cause is removed", "err", err)
+			os.Exit(1)
+		}
+	}
+}

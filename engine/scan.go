@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"replogd/engine/keys"
+)
+
+// scan walks the keys of a database from a position on, in the order of positions, on one consistent view; keys whose time is up
+// are left out. It stops when fn returns false. The slices are valid during fn only. For reads outside the sequencer.
+func (c *call) scan(db int, from keys.Pos, fn func(pos keys.Pos, key []byte, h keys.Head) bool) error {
+	it, err := c.iterate(db, from)
+	if err != nil {
+		return fmt.Errorf("scan keyspace: %w", err)
+	}
+	defer closeQuietly(it)
+	// Read after the iterator was opened: a commit that it shows has announced itself before.
+	c.s.Need = max(c.s.Need, c.e.committing.Load())
+	for ok := it.First(); ok; ok = it.Next() {
+		_, pos, key, err := keys.ParseKey(it.Key())
+		if err != nil {
+			return corruptRow(it.Key(), err)
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("scan keyspace: %w", err)
+		}
+		h, err := keys.ParseHead(value)
+		if err != nil {
+			return corruptRow(it.Key(), err)
+		}
+		if !c.replay && h.Expired(c.now) {
+			continue
+		}
+		if !fn(pos, key, h) {
+			return nil
+		}
+	}
+	return it.Error()
+}
+
+// iterate opens an iterator on the keys of a database. The database's number is looked at again behind it: had it been flushed
+// in between, the iterator could show what the reclaimer has left.
+func (c *call) iterate(db int, from keys.Pos) (*pebble.Iterator, error) {
+	for {
+		id := c.dbID(db)
+		_, upper := keys.DBBounds(keys.TagKey, id, id)
+		it, err := c.ds.db.NewIter(&pebble.IterOptions{LowerBound: keys.AppendKeyPos(nil, id, from), UpperBound: upper})
+		if err != nil || c.dbID(db) == id {
+			return it, err
+		}
+		if err := it.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// randomKeyWindow is how many keys behind a random position randomKey chooses among: it evens out the gaps between positions.
+const randomKeyWindow = 8
+
+// randomKey returns a copy of some key of the database.
+func (c *call) randomKey(db int) (key []byte, ok bool, err error) {
+	seen := 0
+	choose := func(_ keys.Pos, k []byte, _ keys.Head) bool {
+		seen++
+		if rand.IntN(seen) == 0 {
+			key, ok = append(key[:0], k...), true
+		}
+		return seen < randomKeyWindow
+	}
+	start := keys.Pos(uint64(rand.IntN(keys.Slots))<<48 | rand.Uint64()>>16)
+	if err := c.scan(db, start, choose); err != nil {
+		return nil, false, err
+	}
+	if seen < randomKeyWindow {
+		err = c.scan(db, 0, choose)
+	}
+	return key, ok, err
+}
+
+func corruptRow(row []byte, err error) error {
+	return fmt.Errorf("%w: row %x: %w", ErrCorrupt, row, err)
+}

@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replogd/engine/keys"
+)
+
+// dataset is one open generation of the keyspace. A full sync replaces it by another (adopt.go): whoever reads it outside the
+// sequencer holds a reference, and the old one is closed when the last is gone.
+type dataset struct {
+	db    *pebble.DB
+	cache *rowCache
+	dir   string
+
+	generation uint64
+
+	dbIDs  atomic.Pointer[[]uint32] // internal number by logical database, as committed
+	counts []atomic.Int64           // keys by logical database, as committed
+	expiry []atomic.Int64           // of those, keys with an expiry
+
+	refs    atomic.Int64 // references + 1 for being current
+	once    sync.Once    // a late acquire may see the count reach zero again
+	drained chan struct{}
+}
+
+// openStore opens a generation through the gate.
+func (e *Engine) openStore(gen uint64) (*dataset, error) {
+	dir := e.generationDir(gen)
+	o := e.pebbleOptions(e.gate)
+	scheduler := newCompactions()
+	o.Experimental.CompactionScheduler = scheduler
+	db, err := pebble.Open(dir, o)
+	if err != nil {
+		if pebble.IsCorruptionError(err) {
+			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+		return nil, fmt.Errorf("open keyspace %s: %w", dir, err)
+	}
+	scheduler.begin()
+	ds := &dataset{db: db, cache: newRowCache(e.o.RowCacheBytes), dir: dir, generation: gen, drained: make(chan struct{})}
+	ds.refs.Store(1)
+	return ds, nil
+}
+
+func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
+	system := pebble.KeyRange{Start: []byte{keys.TagSystem}, End: []byte{keys.TagSystem + 1}}
+	o := &pebble.Options{
+		FS:                          fs,
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
+		Cache:                       e.blockCache,
+		MemTableSize:                uint64(e.o.MemTableBytes),
+		MemTableStopWritesThreshold: memTableStopWrites,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       l0StopWrites,
+		LBaseMaxBytes:               64 << 20,
+		MaxManifestFileSize:         maxManifestBytes,
+		MaxOpenFiles:                maxOpenTables,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		FlushDelayDeleteRange:       10 * time.Second,
+		Logger:                      pebbleLogger{e},
+		EventListener:               e.pebbleEvents(),
+	}
+	o.Experimental.L0CompactionConcurrency = 2
+	// The state row is part of every flush: kept in tables of its own, it does not stretch the bounds of all others.
+	o.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(pebble.DefaultComparer.Compare, system,
+		pebble.SpanPolicy{PreferFastCompression: true})
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 8 << 10
+		o.Levels[i].IndexBlockSize = 64 << 10
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	return o
+}
+
+// row reads a key row: from the cache, or from Pebble.
+func (ds *dataset) row(row []byte) (value []byte, ok bool, err error) {
+	value, ok, known, version := ds.cache.get(row)
+	if known {
+		return value, ok, nil
+	}
+	value, ok, err = ds.get(row)
+	if err == nil {
+		ds.cache.fill(row, value, ok, version)
+	}
+	return value, ok, err
+}
+
+// get reads a row from Pebble; the value is the caller's.
+func (ds *dataset) get(row []byte) (value []byte, ok bool, err error) {
+	v, closer, err := ds.db.Get(row)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read keyspace: %w", err)
+	}
+	value = append(make([]byte, 0, len(v)), v...)
+	if err := closer.Close(); err != nil {
+		return nil, false, fmt.Errorf("read keyspace: %w", err)
+	}
+	return value, true, nil
+}
+
+// readState reads the state row; ok is false in a keyspace that was never written.
+func readState(r pebble.Reader) (s state, ok bool, err error) {
+	v, closer, err := r.Get(stateRow)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return state{}, false, nil
+	}
+	if err != nil {
+		return state{}, false, fmt.Errorf("read state row: %w", err)
+	}
+	defer closeQuietly(closer)
+	s, err = parseState(v)
+	return s, err == nil, err
+}
+
+// durableApplied returns the offset that the store's files hold, whatever memory knows.
+func (ds *dataset) durableApplied() (uint64, error) {
+	it, err := ds.db.NewIter(&pebble.IterOptions{
+		LowerBound:                stateRow,
+		UpperBound:                append(append([]byte(nil), stateRow...), 0),
+		OnlyReadGuaranteedDurable: true,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read durable state: %w", err)
+	}
+	defer closeQuietly(it)
+	if !it.First() {
+		return 0, it.Error()
+	}
+	s, err := parseState(it.Value())
+	return s.applied, err
+}
+
+// closeQuietly closes what was only read from: its error was, or will be, reported by the reads themselves.
+func closeQuietly(c io.Closer) { _ = c.Close() }
+
+// publish shows a committed state to readers outside the sequencer.
+func (ds *dataset) publish(s *state) {
+	old := ds.dbIDs.Load()
+	changed := old == nil || len(*old) != len(s.dbs)
+	if len(ds.counts) < len(s.dbs) { // only before the dataset is shared
+		ds.counts, ds.expiry = make([]atomic.Int64, len(s.dbs)), make([]atomic.Int64, len(s.dbs))
+	}
+	for i, db := range s.dbs {
+		ds.counts[i].Store(db.keys)
+		ds.expiry[i].Store(db.expires)
+		changed = changed || (*old)[i] != db.id
+	}
+	if changed {
+		ids := make([]uint32, len(s.dbs))
+		for i, db := range s.dbs {
+			ids[i] = db.id
+		}
+		ds.dbIDs.Store(&ids)
+	}
+}
+
+// acquire returns the current dataset with a reference that release gives back.
+func (e *Engine) acquire() *dataset {
+	for {
+		ds := e.ds.Load()
+		ds.refs.Add(1)
+		if e.ds.Load() == ds {
+			return ds
+		}
+		ds.release()
+	}
+}
+
+func (ds *dataset) release() {
+	if ds.refs.Add(-1) == 0 {
+		ds.once.Do(func() { close(ds.drained) })
+	}
+}
+
+// retire gives up the reference of being current, waits for readers and closes the store.
+func (ds *dataset) retire(ctx context.Context) error {
+	ds.release()
+	select {
+	case <-ds.drained:
+	case <-ctx.Done():
+		return fmt.Errorf("close keyspace %s: readers are still at it: %w", ds.dir, ctx.Err())
+	}
+	if err := ds.db.Close(); err != nil {
+		return fmt.Errorf("close keyspace %s: %w", ds.dir, err)
+	}
+	return nil
+}
