@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"replogd/engine"
+	"replogd/engine/resp"
+	"replogd/replica"
+)
+
+// Flags of a connection that others may see (CLIENT LIST).
+const (
+	flagReplica uint32 = 1 << iota
+	flagBlocked
+	flagCloseAfterReply
+	flagNoEvict
+	flagKilled
+)
+
+// conn is one client.
+type conn struct {
+	srv     *Server
+	id      int64
+	nc      net.Conn
+	addr    string // as CLIENT LIST shows it
+	laddr   string
+	unix    bool
+	fd      int
+	created time.Time
+	ctx     context.Context // ends when the connection is killed or the server stops
+	cancel  context.CancelFunc
+
+	// Published for CLIENT LIST, INFO and the housekeeper.
+	name       atomic.Pointer[string]
+	libName    atomic.Pointer[string]
+	libVer     atomic.Pointer[string]
+	lastCmd    atomic.Pointer[entry]
+	flags      atomic.Uint32
+	db         atomic.Int32
+	proto      atomic.Int32
+	lastActive atomic.Int64              // UnixNano of the last read
+	partial    atomic.Int64              // UnixNano since when an unauthenticated client owes the rest of a command; 0: does not
+	runs       atomic.Uint64             // odd: keyspace commands are admitted and not yet executed (pause.go)
+	waiting    atomic.Int64              // UnixNano since when the goroutine waits for something else than the client; 0: does not
+	softSince  atomic.Pointer[time.Time] // since when owed is seen above the soft output limit; nil: is not. Written by scans only
+	queryLen   atomic.Int64
+	queryCap   atomic.Int64
+	argvMem    atomic.Int64
+	owed       atomic.Int64 // reply bytes not yet written
+	replyCap   atomic.Int64
+	replyPeak  atomic.Int64
+
+	mu struct {
+		sync.Mutex
+		blocked *blocked // a wait that others may end
+	}
+
+	// Everything below belongs to the connection's goroutine.
+	session       engine.Session
+	w             resp.Writer
+	parser        resp.Parser
+	buf           []byte // buf[r:e] is unparsed
+	r, e          int
+	run           []engine.Request
+	argv          [][]byte // arena behind run's arguments
+	runLimit      int
+	authenticated bool
+	closing       bool // write what is owed, then close
+	replyOff      bool
+	replySkip     bool // the present command is not answered
+	replySkipNext bool
+	peer          *replica.Peer // made by the first REPLCONF
+	writeDeadline time.Time
+	commands      uint64 // executed and not yet added to the server's count
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{
+		srv: s, id: s.clients.nextID.Add(1), nc: nc, fd: fileDescriptor(nc), created: time.Now(),
+		authenticated: s.cfg.Current().RequirePass == "",
+		runLimit:      minRun,
+	}
+	c.unix = nc.LocalAddr().Network() == "unix"
+	if c.unix {
+		path := nc.LocalAddr().String() + ":0"
+		c.addr, c.laddr = path, path
+	} else {
+		c.addr, c.laddr = nc.RemoteAddr().String(), nc.LocalAddr().String()
+	}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	c.w.Proto = 2
+	c.proto.Store(2)
+	c.lastActive.Store(c.created.UnixNano())
+	return c
+}
+
+// fileDescriptor is the number CLIENT LIST shows, -1 when unknown.
+func fileDescriptor(nc net.Conn) int {
+	fd := -1
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			_ = raw.Control(func(f uintptr) { fd = int(f) }) // -1 stays when it fails
+		}
+	}
+	return fd
+}
+
+// local says whether the client is on this machine: the Unix socket or the loopback interface.
+func (c *conn) local() bool {
+	if c.unix {
+		return true
+	}
+	a, ok := c.nc.RemoteAddr().(*net.TCPAddr)
+	return ok && a.IP.IsLoopback()
+}
+
+// kill ends the connection from another goroutine: whatever it is doing fails or is cancelled, and its goroutine cleans up.
+func (c *conn) kill() {
+	c.flags.Or(flagKilled)
+	c.cancel()
+	_ = c.nc.Close() // a second close is harmless
+}
+
+func (c *conn) killed() bool { return c.flags.Load()&flagKilled != 0 }
+
+func (c *conn) setFlag(f uint32, on bool) {
+	if on {
+		c.flags.Or(f)
+	} else {
+		c.flags.And(^f)
+	}
+}
+
+// authRequired says whether the client has to authenticate first.
+func (c *conn) authRequired() bool {
+	return !c.authenticated && c.srv.cfg.Current().RequirePass != ""
+}
+
+func (c *conn) setName(name string) { c.name.Store(&name) }
+
+func (c *conn) getName() string { return loadString(&c.name) }
+
+func loadString(p *atomic.Pointer[string]) string {
+	if s := p.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// selectDB changes the database of the commands that follow.
+func (c *conn) selectDB(db int) {
+	c.session.DB = db
+	c.db.Store(int32(db)) //nolint:gosec // at most 65536 databases
+}
+
+// setProto switches between RESP2 and RESP3.
+func (c *conn) setProto(proto int) {
+	c.w.Proto = proto
+	c.proto.Store(int32(proto)) //nolint:gosec // 2 or 3
+}
+
+// parts is nil while the server is loading.
+func (c *conn) parts() *parts { return c.srv.parts.Load() }
+
+// closeAfterReply ends the connection once what is owed has been written. Commands behind the present one are dropped.
+func (c *conn) closeAfterReply() {
+	c.closing = true
+	c.setFlag(flagCloseAfterReply, true)
+}
+
+// flagString is the flags field of CLIENT LIST.
+func (c *conn) flagString() string {
+	f := c.flags.Load()
+	var b strings.Builder
+	for _, x := range []struct {
+		flag   uint32
+		letter byte
+	}{
+		{flagReplica, 'S'}, {flagBlocked, 'b'}, {flagCloseAfterReply, 'c'}, {flagKilled, 'A'}, {flagNoEvict, 'e'},
+	} {
+		if x.letter == 'e' && c.unix {
+			b.WriteByte('U')
+		}
+		if f&x.flag != 0 {
+			b.WriteByte(x.letter)
+		}
+	}
+	if b.Len() == 0 {
+		return "N"
+	}
+	return b.String()
+}

@@ -1,0 +1,40 @@
+// Package server is the front door: it listens, reads commands, decides whether they may run, runs them, and writes the replies.
+// Keyspace commands are executed by package engine, replication by package replica; every other command lives here.
+//
+// # What it promises
+//
+//   - Replies in the order of the commands, in the words of Redis 7.0.15, in RESP2 or (after HELLO 3) RESP3.
+//   - No reply leaves before the log is as safe as appendfsync says: the engine notes in its Session which offset the replies
+//     written so far rest on, and a connection waits for that offset before each write to its socket.
+//   - A client can hurt only itself. Arguments, bulk lengths, the query buffer, accumulated replies, idle and stalled time are
+//     bounded per connection (limits.go); memory grows with bytes that have arrived, never with a number a client has sent; a
+//     panic in one command closes one connection and leaves its stack in the log.
+//   - Nothing here is durable, so a crash loses only connections: run_id, client ids and statistics start afresh at each boot.
+//
+// # One connection
+//
+// A goroutine per connection runs this loop (readloop.go):
+//
+//	read  ->  parse every complete command  ->  admit  ->  run  ->  wait until safe  ->  one write
+//
+// Consecutive keyspace commands go to engine.Exec as one run; a server command ends the run before it, so that each command sees
+// what those before it did (AUTH, SELECT, REPLICAOF ...). Replies are written in portions when they grow large.
+//
+// A command that waits (WAIT, a pause; later BLPOP and its kin) does so in its connection's goroutine through conn.block: what is
+// owed to the client is written first, CLIENT LIST shows the flag b, a change of role or CLIENT UNBLOCK can end it (a pause only
+// CLIENT UNPAUSE or its own end), and the housekeeper notices when the peer has gone. PSYNC and SYNC hand the connection to replica.Node in the same way.
+//
+// State that other goroutines read (CLIENT LIST, INFO) is published in atomics of conn; everything else belongs to the goroutine.
+// A handler gets the connection and the arguments and appends one reply to conn.w, so a transaction can queue the arguments and
+// run the same handlers later, and a script can run them with a connection of its own.
+//
+// # Admission
+//
+// The checks of processCommand in Redis 7.0.15, in its order (admission.go): unknown command, arity, DEBUG not allowed, NOAUTH,
+// MISCONF, NOREPLICAS, READONLY, MASTERDOWN, LOADING, pause. The engine repeats the checks that protect data under its own lock.
+//
+// # Start and stop
+//
+// New and Listen come before recovery: until Attach every command without the flag "loading" is answered -LOADING. SHUTDOWN does
+// not stop the process; it sends a ShutdownRequest to whoever owns it, who calls PrepareShutdown, Shutdown and closes the rest.
+package server

@@ -1,0 +1,48 @@
+package server
+
+// infoPersistence tells of the log in the words of Redis' append-only file (it is one, and always on), and of keyspace flushes in
+// those of RDB saves.
+func infoPersistence(s *Server, w *infoWriter) {
+	p, sv := s.parts.Load(), s.saves.status()
+	w.flag("loading", p == nil)
+	w.num("async_loading", 0)
+	w.flag("rdb_bgsave_in_progress", sv.running)
+	w.num("rdb_last_save_time", sv.last.Unix())
+	w.text("rdb_last_bgsave_status", okOr(sv.failed))
+	took, current := int64(-1), int64(-1)
+	if sv.lastDone {
+		took = int64(sv.took.Seconds())
+	}
+	if sv.running {
+		current = int64(w.now.Sub(sv.since).Seconds())
+	}
+	w.num("rdb_last_bgsave_time_sec", took)
+	w.num("rdb_current_bgsave_time_sec", current)
+	w.count("rdb_saves", sv.count)
+	w.num("aof_enabled", 1)
+	w.num("aof_rewrite_in_progress", 0)
+	w.num("aof_rewrite_scheduled", 0)
+	w.num("aof_last_rewrite_time_sec", -1)
+	w.num("aof_current_rewrite_time_sec", -1)
+	w.text("aof_last_bgrewrite_status", "ok")
+	w.text("aof_last_write_status", okOr(p != nil && p.backlog.Health() != nil))
+	if p == nil {
+		return
+	}
+	st := p.backlog.Stats()
+	w.num("aof_current_size", st.DiskBytes)
+	w.count("aof_buffer_length", st.End-min(st.Written, st.End))
+	w.flag("aof_pending_bio_fsync", st.Synced < st.Written && syncsInBackground(s))
+}
+
+func syncsInBackground(s *Server) bool {
+	return s.cfg.Current().AppendFsync != "no"
+}
+
+// healthText is the state of the log for # Backlog.
+func healthText(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return oneLine(err.Error())
+}
