@@ -1,0 +1,65 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replogd/backlog"
+	"replogd/config"
+	"replogd/engine"
+	"replogd/replica"
+	"replogd/wal"
+)
+
+// The words of appendfsync.
+const (
+	policyAlways = "always"
+	policyNo     = "no"
+)
+
+func syncPolicy(appendfsync string) wal.SyncPolicy {
+	switch appendfsync {
+	case policyAlways:
+		return wal.SyncAlways
+	case policyNo:
+		return wal.SyncNo
+	}
+	return wal.SyncEverySecond
+}
+
+// backlogOptions reads what can change at run time afresh each time it is asked for.
+func backlogOptions(cfg *config.Manager, log *slog.Logger) backlog.Options {
+	c := cfg.Current()
+	return backlog.Options{
+		FS: vfs.Default, Dir: c.Dir, SegmentSize: c.WALSegmentSize, Logger: log,
+		Policy:   func() wal.SyncPolicy { return syncPolicy(cfg.Current().AppendFsync) },
+		MinBytes: func() int64 { return cfg.Current().ReplBacklogSize },
+		MaxAge:   func() time.Duration { return cfg.Current().ReplBacklogRetention },
+		MaxBytes: func() int64 { return cfg.Current().ReplBacklogMaxSize },
+	}
+}
+
+func engineOptions(c *config.Config, b *backlog.Backlog, writeRefusal func() string, log *slog.Logger) engine.Options {
+	rowCache := c.RowCacheSize
+	if rowCache == 0 {
+		rowCache = -1 // 0 means the default there
+	}
+	return engine.Options{
+		FS: vfs.Default, Dir: c.Dir, Backlog: b, Databases: c.Databases,
+		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: rowCache, MemTableBytes: c.MemTableSize,
+		WriteGuard: writeRefusal, Logger: log,
+	}
+}
+
+func replicaSettings(c *config.Config) replica.Settings {
+	return replica.Settings{
+		MasterUser: c.MasterUser, MasterAuth: c.MasterAuth,
+		PingPeriod: c.ReplPingReplicaPeriod, Timeout: c.ReplTimeout,
+		MinReplicasToWrite: c.MinReplicasToWrite, MinReplicasMaxLag: c.MinReplicasMaxLag,
+		DisableTCPNoDelay: c.ReplDisableTCPNoDelay, AnnounceIP: c.ReplicaAnnounceIP, AnnouncePort: c.ReplicaAnnouncePort,
+		SnapshotMaxTransfers: c.ReplSnapshotMaxTransfers, SnapshotRateLimit: c.ReplSnapshotRateLimit,
+		DisklessSyncDelay: c.ReplDisklessSyncDelay, TCPKeepAlive: c.TCPKeepAlive, BindSource: c.BindSourceAddr,
+	}
+}
