@@ -244,7 +244,7 @@ func (b *Backlog) beginRun() error {
 	b.unsafe.Store(r.unsafe)
 	if b.unclean {
 		b.logger.Warn("the last run did not end with a clean shutdown", "role", b.prev.role.String(), "end", b.log.End(),
-			"lost tail possible", r.lostTail)
+			"lost_tail_possible", r.lostTail)
 	}
 	return nil
 }
