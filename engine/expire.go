@@ -58,7 +58,7 @@ func (e *Engine) runExpiry(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if e.Leading() && e.expiry.next.Load() <= time.Now().UnixMilli() {
+			if e.Leading() && e.expiry.next.Load() <= time.Now().UnixMilli() && !e.o.HoldExpiry() {
 				e.withDataset(e.expireDue)
 			}
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,4 +72,17 @@ func countRows(t *testing.T, e *Engine, tag byte) (count int) {
 		count++
 	}
 	return count
+}
+
+func TestExpiredKeysStayWhileExpiryIsHeld(t *testing.T) {
+	var held atomic.Bool
+	held.Store(true)
+	n := newNode(t, func(o *Options) { o.HoldExpiry = held.Load }).lead()
+	defer n.close()
+	n.do(fmt.Sprintf("SET a v PXAT %d", time.Now().Add(10*time.Millisecond).UnixMilli()))
+	end := n.b.End()
+	require.Eventually(t, func() bool { return n.do("GET a") == "$-1\r\n" }, 10*time.Second, time.Millisecond)
+	require.Never(t, func() bool { return n.b.End() != end }, 3*expiryEvery, expiryEvery/2)
+	held.Store(false)
+	require.Eventually(t, func() bool { return n.e.DBStats()[0].Keys == 0 }, 10*time.Second, 5*time.Millisecond)
 }

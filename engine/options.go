@@ -24,6 +24,10 @@ type Options struct {
 	// sequencer held and must neither block nor call the engine. nil: no guard.
 	WriteGuard func() string
 
+	// HoldExpiry reports that the node must not remove expired keys of its own accord just now (CLIENT PAUSE). They stay hidden.
+	// nil: never.
+	HoldExpiry func() bool
+
 	Logger *slog.Logger // nil: nothing is logged
 
 	// Fatal is called when the store can no longer run (its files cannot be written); it must not return. Default: log, exit 1.
@@ -72,6 +76,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.WriteGuard == nil {
 		o.WriteGuard = func() string { return "" }
+	}
+	if o.HoldExpiry == nil {
+		o.HoldExpiry = func() bool { return false }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

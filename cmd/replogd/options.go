@@ -41,7 +41,7 @@ func backlogOptions(cfg *config.Manager, log *slog.Logger) backlog.Options {
 	}
 }
 
-func engineOptions(c *config.Config, b *backlog.Backlog, writeRefusal func() string, log *slog.Logger) engine.Options {
+func engineOptions(c *config.Config, b *backlog.Backlog, writeRefusal func() string, holdExpiry func() bool, log *slog.Logger) engine.Options {
 	rowCache := c.RowCacheSize
 	if rowCache == 0 {
 		rowCache = -1 // 0 means the default there
@@ -49,7 +49,7 @@ func engineOptions(c *config.Config, b *backlog.Backlog, writeRefusal func() str
 	return engine.Options{
 		FS: vfs.Default, Dir: c.Dir, Backlog: b, Databases: c.Databases,
 		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: rowCache, MemTableBytes: c.MemTableSize,
-		WriteGuard: writeRefusal, Logger: log,
+		WriteGuard: writeRefusal, HoldExpiry: holdExpiry, Logger: log,
 	}
 }
 
