@@ -117,7 +117,7 @@ func (c *Checkpoint) describe() error {
 func (e *Engine) inspect(dir string) (state, error) {
 	o := e.pebbleOptions(e.o.FS)
 	o.ReadOnly = true
-	o.EventListener = nil
+	o.EventListener = &pebble.EventListener{DataCorruption: e.reportDamage}
 	db, err := pebble.Open(dir, o)
 	if err != nil {
 		return state{}, fmt.Errorf("open %s: %w", dir, err)

@@ -25,6 +25,7 @@ type compactions struct {
 		sync.Mutex
 		open    bool // begin was called, and Unregister was not
 		running int
+		resume  time.Time // none starts before
 	}
 }
 
@@ -40,6 +41,13 @@ func (c *compactions) begin() {
 	c.mu.open = true
 	c.mu.Unlock()
 	kick(c.kick)
+}
+
+// pause keeps compactions from starting for a while: the last one failed, and the next would too.
+func (c *compactions) pause(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.resume = time.Now().Add(d)
 }
 
 // Register starts the granter for db; the store calls it once, while it is being opened.
@@ -71,7 +79,7 @@ func (c *compactions) UpdateGetAllowedWithoutPermission() { kick(c.kick) }
 func (c *compactions) reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.mu.open || c.mu.running >= c.db.GetAllowedWithoutPermission() {
+	if !c.mu.open || c.mu.running >= c.db.GetAllowedWithoutPermission() || time.Now().Before(c.mu.resume) {
 		return false
 	}
 	c.mu.running++

@@ -92,3 +92,31 @@ func TestAFailedGrantGivesItsSlotBack(t *testing.T) {
 	ok, _ = c.TrySchedule()
 	require.True(t, ok)
 }
+
+func TestCompactionsRestAfterAnError(t *testing.T) {
+	c, s := newCompactions(), &waitingStore{allowed: 1}
+	c.Register(2, s)
+	defer c.Unregister()
+	c.begin()
+	c.pause(time.Hour)
+	ok, _ := c.TrySchedule()
+	require.False(t, ok)
+	c.pause(0)
+	ok, _ = c.TrySchedule()
+	require.True(t, ok)
+}
+
+func TestErrorsThatComeBackAreReportedNowAndThen(t *testing.T) {
+	var l errorLimit
+	times, now := l.count()
+	require.True(t, now)
+	require.Equal(t, 1, times)
+	for range 10 {
+		_, now = l.count()
+		require.False(t, now)
+	}
+	l.mu.last = l.mu.last.Add(-backgroundErrorLog)
+	times, now = l.count()
+	require.True(t, now)
+	require.Equal(t, 11, times)
+}

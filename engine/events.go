@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -17,9 +18,16 @@ const (
 	flushPause    = time.Second // between flushes asked for
 
 	watchEvery = 100 * time.Millisecond
+
+	// backgroundErrorPause is how long compactions rest after an error: the store would try again at once, for ever.
+	// backgroundErrorLog is how often such errors are worth a line.
+	backgroundErrorPause = time.Second
+	backgroundErrorLog   = 5 * time.Second
 )
 
-func (e *Engine) pebbleEvents() *pebble.EventListener {
+// pebbleEvents are the events of one store. They are called with the store's locks held: nothing in them may block.
+func (e *Engine) pebbleEvents(scheduler *compactions) *pebble.EventListener {
+	var limit errorLimit
 	return &pebble.EventListener{
 		FlushBegin: func(pebble.FlushInfo) { e.gate.flushBegin() },
 		FlushEnd: func(info pebble.FlushInfo) { // Pebble's lock is held: only kick
@@ -28,18 +36,43 @@ func (e *Engine) pebbleEvents() *pebble.EventListener {
 			}
 		},
 		BackgroundError: func(err error) {
-			if !errors.Is(err, errGateClosed) {
-				e.o.Logger.Error("keyspace background work failed; it is tried again", "err", err)
+			scheduler.pause(backgroundErrorPause)
+			if times, now := limit.count(); now && !errors.Is(err, errGateClosed) {
+				e.o.Logger.Error("keyspace background work failed; it is tried again", "err", err, "times", times)
 			}
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			e.o.Logger.Warn("keyspace stalls writers", "reason", info.Reason)
 		},
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			e.o.Logger.Error("keyspace file is damaged: stop the server, run replogd check on the data directory, then restore a copy or sync from a master anew",
-				"file", info.Path, "err", info.Details)
-		},
+		DataCorruption: e.reportDamage,
 	}
+}
+
+// reportDamage replaces Pebble's own answer to a damaged file, which is to end the process: reads of other files go on.
+func (e *Engine) reportDamage(info pebble.DataCorruptionInfo) {
+	e.o.Logger.Error("keyspace file is damaged: stop the server, run replogd check on the data directory, then restore a copy or sync from a master anew",
+		"file", info.Path, "err", info.Details)
+}
+
+// errorLimit thins out the reports of an error that comes back.
+type errorLimit struct {
+	mu struct {
+		sync.Mutex
+		last  time.Time
+		times int
+	}
+}
+
+// count notes an error. now says that it should be reported, as so many times.
+func (l *errorLimit) count() (times int, now bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.times++
+	if time.Since(l.mu.last) < backgroundErrorLog {
+		return 0, false
+	}
+	times, l.mu.times, l.mu.last = l.mu.times, 0, time.Now()
+	return times, true
 }
 
 func kick(ch chan struct{}) {

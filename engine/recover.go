@@ -104,6 +104,9 @@ func (e *Engine) replay(ctx context.Context) error {
 	defer a.cursor.Close()
 	last := start
 	for e.Applied() < end {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("replay the log: stopped at offset %d: %w", e.Applied(), err)
+		}
 		if err := a.step(); err != nil {
 			return fmt.Errorf("replay the log at offset %d: %w", e.Applied(), err)
 		}

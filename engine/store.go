@@ -40,6 +40,7 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	o := e.pebbleOptions(e.gate)
 	scheduler := newCompactions()
 	o.Experimental.CompactionScheduler = scheduler
+	o.EventListener = e.pebbleEvents(scheduler)
 	db, err := pebble.Open(dir, o)
 	if err != nil {
 		if pebble.IsCorruptionError(err) {
@@ -70,7 +71,6 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		FlushDelayDeleteRange:       10 * time.Second,
 		Logger:                      pebbleLogger{e},
-		EventListener:               e.pebbleEvents(),
 	}
 	o.Experimental.L0CompactionConcurrency = 2
 	// The state row is part of every flush: kept in tables of its own, it does not stretch the bounds of all others.
