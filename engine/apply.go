@@ -92,7 +92,7 @@ func (a *applier) step() error {
 	}
 	a.scanner.Feed(a.buf[:n])
 	for more := true; more; {
-		if err := a.e.throttle.wait(a.ctx); err != nil {
+		if err := a.e.waitStore(a.ctx); err != nil {
 			return err
 		}
 		if more, err = a.applyBatch(); err != nil {
@@ -111,7 +111,7 @@ func (a *applier) applyBatch() (more bool, err error) {
 	t.reset(e.ds.Load(), &e.seq.state)
 	nowMs := time.Now().UnixMilli()
 	more = true
-	for more && len(t.rows) < maxApplyRows && t.batch.Len() < maxApplyBytes {
+	for more && len(t.rows) < maxApplyRows && t.rowBytes < maxApplyBytes {
 		unit, ok, err := a.scanner.Next()
 		if err != nil {
 			return false, err
@@ -128,14 +128,7 @@ func (a *applier) applyBatch() (more bool, err error) {
 	if t.state.applied == e.seq.state.applied {
 		return more, nil
 	}
-	if !t.batch.Empty() || t.all {
-		if err := e.commitBatch(t); err != nil {
-			e.o.Fatal(fmt.Errorf("commit to keyspace at offset %d: %w", t.state.applied, err))
-			return false, err
-		}
-	}
-	t.state.copyTo(&e.seq.state)
-	e.advance(t.state.applied)
+	e.commitRows(t)
 	return more, nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/stretchr/testify/require"
 
 	"replogd/engine/keys"
@@ -383,16 +382,20 @@ func (n *testNode) rows(t testCase) (all []string) {
 	t.Helper()
 	ds := n.e.acquire()
 	defer ds.release()
-	for db, id := range *ds.dbIDs.Load() {
+	v := ds.view()
+	defer v.close()
+	for db, id := range v.dbIDs {
 		all = append(all, fmt.Sprintf("database %d: number %d, %d keys, %d expire", db, id, ds.counts[db].Load(), ds.expiry[db].Load()))
 		for _, tag := range []byte{keys.TagKey, keys.TagExpiry} {
 			lower, upper := keys.DBBounds(tag, id, id)
-			it, err := ds.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+			it, err := v.iter(lower, upper)
 			require.NoError(t, err)
-			for ok := it.First(); ok; ok = it.Next() {
-				all = append(all, fmt.Sprintf("%x: %q", it.Key(), it.Value()))
+			for ok := it.first(); ok; ok = it.next() {
+				value, err := it.value()
+				require.NoError(t, err)
+				all = append(all, fmt.Sprintf("%x: %q", it.key(), value))
 			}
-			require.NoError(t, it.Close())
+			require.NoError(t, it.close())
 		}
 	}
 	return all

@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"replogd/engine/keys"
 )
 
@@ -34,29 +32,26 @@ const digestCheckEvery = 1024
 func (e *Engine) Digest(ctx context.Context) ([20]byte, error) {
 	ds := e.acquire()
 	defer ds.release()
-	e.seq.Lock()
-	snapshot := ds.db.NewSnapshot()
-	ids := *ds.dbIDs.Load()
-	e.seq.Unlock()
-	defer closeQuietly(snapshot)
+	v := ds.view()
+	defer v.close()
 	var total digest
-	for db, id := range ids {
-		if err := digestDB(ctx, snapshot, db, id, &total); err != nil {
+	for db, id := range v.dbIDs {
+		if err := digestDB(ctx, v, db, id, &total); err != nil {
 			return [20]byte{}, fmt.Errorf("digest database %d: %w", db, err)
 		}
 	}
 	return total, nil
 }
 
-func digestDB(ctx context.Context, r pebble.Reader, db int, id uint32, total *digest) error {
+func digestDB(ctx context.Context, v *view, db int, id uint32, total *digest) error {
 	lower, upper := keys.DBBounds(keys.TagKey, id, id)
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := v.iter(lower, upper)
 	if err != nil {
 		return err
 	}
-	defer closeQuietly(it)
+	defer func() { _ = it.close() }() // what went wrong is returned below
 	n := 0
-	for ok := it.First(); ok; ok = it.Next() {
+	for ok := it.first(); ok; ok = it.next() {
 		if n == 0 {
 			total.mix(binary.BigEndian.AppendUint32(nil, uint32(db)))
 		}
@@ -64,22 +59,22 @@ func digestDB(ctx context.Context, r pebble.Reader, db int, id uint32, total *di
 		if n%digestCheckEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		_, _, key, err := keys.ParseKey(it.Key())
+		_, _, key, err := keys.ParseKey(it.key())
 		if err != nil {
-			return corruptRow(it.Key(), err)
+			return corruptRow(it.key(), err)
 		}
-		value, err := it.ValueAndErr()
+		value, err := it.value()
 		if err != nil {
 			return err
 		}
 		h, err := keys.ParseHead(value)
 		if err != nil {
-			return corruptRow(it.Key(), err)
+			return corruptRow(it.key(), err)
 		}
 		one := digestKey(key, &h)
 		total.xor(one[:])
 	}
-	return it.Error()
+	return it.err()
 }
 
 func digestKey(key []byte, h *keys.Head) (d digest) {

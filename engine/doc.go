@@ -4,9 +4,9 @@
 // # What it promises
 //
 //   - Effects before rows: a change is in the log's memory before any reader can see it, in the order of the log.
-//   - The rows on disk are exactly the keyspace at one offset of the log, `applied`, which is stored with them in every batch.
+//   - The rows on disk are exactly the keyspace at one offset of the log, `applied`, which comes to disk with them in one step.
 //     A restart replays the log from there; nothing is inferred and nothing is applied twice.
-//   - The store on disk never runs ahead of the log on disk (gate.go), so no crash leaves rows that no log explains.
+//   - The store on disk never runs ahead of the log on disk (drain.go), so no crash leaves rows that no log explains.
 //   - Replaying effects gives the same rows on every node. Keys expire by the leader's word alone: the leader logs DEL, everybody
 //     else hides keys whose time is up.
 //   - What cannot be read is an error that names it. It is never taken for absent.
@@ -14,10 +14,13 @@
 // # Writing
 //
 // The sequencer (Engine.seq) orders all writes. Its holder executes a bounded run of one client's commands into a tx, appends
-// the run's effects to the backlog as one record (memory only), commits the rows and the state row as one Pebble batch without
-// Pebble's own WAL, and lets go. The client's replies wait for the log outside (Session.Need). Reads take no lock of the
-// process: they see committed rows, and wait for the log only if what they touched is not as safe yet as the policy wants
-// (dirty.go).
+// the run's effects to the backlog as one record (memory only), puts the rows into the active memtable, and lets go. The
+// client's replies wait for the log outside (Session.Need). Reads wait for no writer: they see committed rows, and wait for the
+// log only if what they touched is not as safe yet as the policy wants (dirty.go).
+//
+// Full memtables are frozen and drained, in the background, into files that Pebble takes in whole (memory.go, drain.go). Pebble's
+// own memtables and WAL are not used: rows that are overwritten or removed while they are in memory never cost it anything, and a
+// look-up of an absent key meets bloom filters instead of lists. A range read walks memtables and files as one (iterator.go).
 //
 // A follower has no clients that write: the link appends the master's stream to the backlog, and the applier, a cursor on the
 // own log, executes it through the same handlers. Recovery is the applier run to the end of the log.
@@ -44,7 +47,8 @@
 //
 //	replica.Node's role lock    changes of role call BecomeLeader, BecomeFollower and Adopt
 //	Engine.roles                one change of role or adoption at a time; waits for the applier and for meta.db
-//	Engine.seq                  the sequencer; appends to the backlog and commits to Pebble under it
+//	Engine.seq                  the sequencer; appends to the backlog and commits to the memtable under it
 //	backlog, wal                their own short locks (memory only)
+//	memory.mu                   the memtables; Pebble's own short locks may be taken under it (iterators, snapshots)
 //	rowCache shard, broadcast   leaves
 package engine

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -22,19 +23,18 @@ const (
 // Engine is the keyspace of one server. All methods may be called from any goroutine.
 type Engine struct {
 	o          Options
-	gate       *gate
 	blockCache *pebble.Cache
 
 	ds    atomic.Pointer[dataset]
 	dirty dirtyTable
 
 	applied    atomic.Uint64 // offset the visible rows reflect
-	committing atomic.Uint64 // offset of the batch being committed, or of the last one: bounds what a flush can hold
+	committing atomic.Uint64 // offset of the commit that is becoming visible, or of the last one: bounds what a reader can see
 	commitSeq  atomic.Uint64 // odd while a commit becomes visible
 	durable    atomic.Uint64 // offset the store's files hold
 	leading    atomic.Bool
 
-	expired, hits, misses, writes atomic.Uint64
+	expired, hits, misses, writes, flushes atomic.Uint64
 
 	advanced broadcast
 	throttle throttle
@@ -50,13 +50,12 @@ type Engine struct {
 	// waiting for either.
 	seq struct {
 		sync.Mutex
-		role     role
-		state    state
-		tx       tx
-		stateBuf []byte
+		role  role
+		state state
+		tx    tx
 	}
 
-	flushed chan struct{} // kick for the watcher: a flush has ended
+	frozen  chan struct{} // kick for the drainer: a memtable is full
 	reclaim chan struct{} // kick for the reclaimer: something was flushed
 	failure atomic.Pointer[error]
 
@@ -74,35 +73,36 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		o:          o,
-		blockCache: pebble.NewCache(o.BlockCacheBytes + memTableStopWrites*o.MemTableBytes),
-		flushed:    make(chan struct{}, 1),
+		blockCache: pebble.NewCache(o.BlockCacheBytes),
+		frozen:     make(chan struct{}, 1),
 		reclaim:    make(chan struct{}, 1),
 	}
 	e.throttle.memTableBytes = o.MemTableBytes
 	running, stop := context.WithCancel(context.Background())
 	e.stop = stop
-	e.gate = newGate(running, o.FS, o.Backlog, &e.committing)
+	e.run(running, e.runDrain) // a replay fills memtables
 	if err := e.recover(ctx); err != nil {
 		stop()
+		e.done.Wait()
 		if ds := e.ds.Load(); ds != nil {
 			_ = ds.db.Close()
 		}
 		e.blockCache.Unref()
 		return nil, err
 	}
-	e.start(running)
+	for _, work := range []func(context.Context){e.watchStore, e.runExpiry, e.runReclaim} {
+		e.run(running, work)
+	}
 	return e, nil
 }
 
-// start runs the background work. It ends with Close.
-func (e *Engine) start(ctx context.Context) {
-	for _, work := range []func(context.Context){e.watchStore, e.runExpiry, e.runReclaim} {
-		e.done.Add(1)
-		go func() {
-			defer e.done.Done()
-			work(ctx)
-		}()
-	}
+// run starts background work. It ends with Close.
+func (e *Engine) run(ctx context.Context, work func(context.Context)) {
+	e.done.Add(1)
+	go func() {
+		defer e.done.Done()
+		work(ctx)
+	}()
 }
 
 // BecomeFollower refuses client writes from now on and applies what is appended to the backlog from outside. Calling it on a
@@ -200,24 +200,8 @@ func (e *Engine) ApplyError() error {
 	return nil
 }
 
-// Flush makes the keyspace durable up to what Applied() was at the call. It waits for disk.
-func (e *Engine) Flush(ctx context.Context) error {
-	ds := e.acquire()
-	defer ds.release()
-	done, err := ds.db.AsyncFlush()
-	if err != nil {
-		return fmt.Errorf("flush keyspace: %w", err)
-	}
-	select {
-	case <-done:
-		return e.noteDurable(ds)
-	case <-ctx.Done():
-		return fmt.Errorf("flush keyspace: %w", ctx.Err())
-	}
-}
-
-// Close stops everything, flushes and closes the keyspace; the backlog stays open. When the log has failed the store cannot be
-// flushed behind it: the files stay as they are, whole, and ErrFailed is returned. ctx bounds the wait.
+// Close stops everything, flushes and closes the keyspace; the backlog stays open. When the log has failed nothing may be flushed
+// behind it: the files stay as they are, whole, and ErrFailed is returned. ctx bounds the wait.
 func (e *Engine) Close(ctx context.Context) error {
 	e.roles.Lock()
 	defer e.roles.Unlock()
@@ -227,19 +211,14 @@ func (e *Engine) Close(ctx context.Context) error {
 	if e.roles.applier != nil {
 		e.stopApplierLocked()
 	}
-	if err := e.o.Backlog.Health(); err != nil {
-		e.stop()
-		return fmt.Errorf("close keyspace without a flush: %w", err)
+	err := e.o.Backlog.Health()
+	if err != nil {
+		err = fmt.Errorf("close keyspace without a flush: %w", err)
+	} else {
+		err = e.Flush(ctx)
 	}
-	flushErr := e.Flush(ctx)
 	e.stop()
 	e.done.Wait()
-	if flushErr != nil {
-		return flushErr
-	}
 	defer e.blockCache.Unref()
-	if err := e.seq.tx.close(); err != nil {
-		return fmt.Errorf("close keyspace: %w", err)
-	}
-	return e.ds.Load().retire(ctx)
+	return errors.Join(err, e.ds.Load().retire(ctx))
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -29,15 +28,9 @@ const (
 func (e *Engine) pebbleEvents(scheduler *compactions) *pebble.EventListener {
 	var limit errorLimit
 	return &pebble.EventListener{
-		FlushBegin: func(pebble.FlushInfo) { e.gate.flushBegin() },
-		FlushEnd: func(info pebble.FlushInfo) { // Pebble's lock is held: only kick
-			if len(info.Output) > 0 {
-				kick(e.flushed)
-			}
-		},
 		BackgroundError: func(err error) {
 			scheduler.pause(backgroundErrorPause)
-			if times, now := limit.count(); now && !errors.Is(err, errGateClosed) {
+			if times, now := limit.count(); now {
 				e.o.Logger.Error("keyspace background work failed; it is tried again", "err", err, "times", times)
 			}
 		},
@@ -83,27 +76,26 @@ func kick(ch chan struct{}) {
 }
 
 // watchStore keeps what others read cheaply up to date: how far the store is durable, and how far writers have to be slowed down.
-// It also flushes a store whose memtable never fills, so that neither the log nor a restart grows without bound.
+// It also flushes a memtable that never fills, so that neither the log nor a restart grows without bound.
 func (e *Engine) watchStore(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	lastFlush := time.Now()
+	lastFlush, flushed := time.Now(), e.flushes.Load()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-e.flushed:
-			lastFlush = time.Now()
-			e.withDataset(func(ds *dataset) error { return e.noteDurable(ds) })
 		case <-tick.C:
 			e.withDataset(e.throttle.sample)
+			if n := e.flushes.Load(); n != flushed {
+				lastFlush, flushed = time.Now(), n
+			}
 			behind := e.committing.Load() - min(e.durable.Load(), e.committing.Load())
 			if since := time.Since(lastFlush); behind > flushLogBytes && since > flushPause || behind > 0 && since > flushEvery {
 				lastFlush = time.Now()
-				e.withDataset(func(ds *dataset) error {
-					_, err := ds.db.AsyncFlush()
-					return err
-				})
+				e.seq.Lock()
+				e.freezeLocked(e.ds.Load())
+				e.seq.Unlock()
 			}
 		}
 	}
@@ -117,17 +109,14 @@ func (e *Engine) withDataset(fn func(*dataset) error) {
 	}
 }
 
-// noteDurable tells retention which part of the log the store no longer needs.
-func (e *Engine) noteDurable(ds *dataset) error {
-	off, err := ds.durableApplied()
-	if err != nil {
-		return err
-	}
+// noteDurable tells who waits for it, and retention, which part of the log the files hold.
+func (e *Engine) noteDurable(ds *dataset, off uint64) {
 	if ds == e.ds.Load() {
 		e.durable.Store(off)
 		e.o.Backlog.SetDurableAppliedOf(ds.generation, off)
 	}
-	return nil
+	ds.filed.Store(off)
+	ds.mem.drained.wake()
 }
 
 // pebbleLogger hands Pebble's messages to the server's log.
@@ -141,11 +130,8 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 	l.e.o.Logger.Error("keyspace: " + fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return: Pebble calls it when its MANIFEST can no longer be written. After the gate has closed that is how a
-// flush ends that must not happen any more, and no reason to exit: the goroutine ends.
+// Fatalf must not return: Pebble calls it when its MANIFEST can no longer be written.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	if l.e.gate.ctx.Err() == nil {
-		l.e.o.Fatal(fmt.Errorf("keyspace: "+format, args...))
-	}
+	l.e.o.Fatal(fmt.Errorf("keyspace: "+format, args...))
 	runtime.Goexit()
 }

@@ -134,10 +134,20 @@ func (e *Engine) warm(s *Session, reqs []Request) {
 
 // makeRoom slows a writer down, before it takes the sequencer, while the store or the log is behind.
 func (e *Engine) makeRoom(ctx context.Context) error {
-	if err := e.throttle.wait(ctx); err != nil {
+	if err := e.waitStore(ctx); err != nil {
 		return err
 	}
 	return e.o.Backlog.WaitRoom(ctx)
+}
+
+// waitStore waits while the store is behind with its work.
+func (e *Engine) waitStore(ctx context.Context) error {
+	if err := e.throttle.wait(ctx); err != nil {
+		return err
+	}
+	ds := e.acquire()
+	defer ds.release()
+	return ds.mem.waitRoom(ctx)
 }
 
 // runWritesLocked executes the run into the tx until its bounds are reached.
@@ -173,19 +183,13 @@ func (e *Engine) commitLocked(s *Session) error {
 		return err
 	}
 	t.state.applied = end
-	for i := range t.rows {
-		e.dirty.raise(keys.HashOf(t.rows[i].row), end)
+	for _, hash := range t.touched {
+		e.dirty.raise(hash, end)
 	}
 	if t.all {
 		e.dirty.raiseAll(end)
 	}
-	if err := e.commitBatch(t); err != nil {
-		// The log holds the effects, the store does not: only a replay brings them together again.
-		e.o.Fatal(fmt.Errorf("commit to keyspace at offset %d: %w", end, err))
-		return err
-	}
-	t.state.copyTo(&e.seq.state)
-	e.advance(end)
+	e.commitRows(t)
 	if s != nil {
 		s.Need, s.LastWrite = max(s.Need, end), end
 	}

@@ -2,12 +2,9 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"sync/atomic"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"replogd/engine/keys"
 	"replogd/engine/resp"
@@ -110,22 +107,24 @@ func (e *Engine) expireDue(ds *dataset) error {
 // collectDue reads rows of one database's index between floor and now, and the time of the first one after.
 func collectDue(ds *dataset, db int, id uint32, floor, now int64) (due []dueKey, next int64, err error) {
 	_, upper := keys.DBBounds(keys.TagExpiry, id, id)
-	it, err := ds.db.NewIter(&pebble.IterOptions{LowerBound: keys.AppendExpiry(nil, id, floor, nil), UpperBound: upper})
+	v := ds.view()
+	defer v.close()
+	it, err := v.iter(keys.AppendExpiry(nil, id, floor, nil), upper)
 	if err != nil {
-		return nil, 0, fmt.Errorf("scan expiry index: %w", err)
+		return nil, 0, err
 	}
-	defer closeQuietly(it)
-	for ok := it.First(); ok && len(due) < expiryBatch; ok = it.Next() {
-		_, ms, key, err := keys.ParseExpiry(it.Key())
+	defer func() { _ = it.close() }() // what went wrong is returned below
+	for ok := it.first(); ok && len(due) < expiryBatch; ok = it.next() {
+		_, ms, key, err := keys.ParseExpiry(it.key())
 		if err != nil {
-			return nil, 0, corruptRow(it.Key(), err)
+			return nil, 0, corruptRow(it.key(), err)
 		}
 		if ms > now {
-			return due, ms, it.Error()
+			return due, ms, it.err()
 		}
 		due = append(due, dueKey{db: db, id: id, ms: ms, key: append([]byte(nil), key...)})
 	}
-	return due, math.MaxInt64, it.Error()
+	return due, math.MaxInt64, it.err()
 }
 
 // removeDue deletes keys with a unit each, in one record and one batch. ok is false when this node may not (any more).
@@ -151,9 +150,7 @@ func (e *Engine) removeDue(ds *dataset, due []dueKey) (ok bool, err error) {
 		}
 		if len(t.unit) == 0 && k.ExpireMs != d.ms {
 			// No key of that expiry: a row of the index that leads nowhere. Local, so it needs no effect.
-			if err := ds.db.Delete(keys.AppendExpiry(nil, d.id, d.ms, d.key), pebble.NoSync); err != nil {
-				return false, fmt.Errorf("remove stale expiry row: %w", err)
-			}
+			c.deleteRow(keys.AppendExpiry(nil, d.id, d.ms, d.key))
 		}
 		t.endUnit()
 	}

@@ -18,7 +18,7 @@ type Options struct {
 	Databases       int   // number of databases, 1 to 65536; default 16. A keyspace that has more keeps them
 	BlockCacheBytes int64 // cache of table blocks; default 128 MiB
 	RowCacheBytes   int64 // cache of key rows in front of the store; default 64 MiB, negative: none
-	MemTableBytes   int64 // size of one memtable, of which up to four exist; default 32 MiB
+	MemTableBytes   int64 // size of one memtable, of which up to four exist (maxFrozen); default 32 MiB
 
 	// WriteGuard returns the error that refuses a client's writes just now (NOREPLICAS ...), or "". It is called with the
 	// sequencer held and must neither block nor call the engine. nil: no guard.
@@ -52,7 +52,8 @@ const (
 	// maxCachedRow is the largest row the row cache takes; larger ones would push out too much.
 	maxCachedRow = 8 << 10
 
-	memTableStopWrites = 4    // Pebble stops writers at this many memtables; the throttle acts before
+	memTableStopWrites = 4 // Pebble stops writers at this many memtables of its own, which only the reclaimer writes to
+	storeMemTableBytes = 4 << 20
 	l0StopWrites       = 1000 // likewise for sublevels of level 0
 	maxManifestBytes   = 10 << 20
 	maxOpenTables      = 1000

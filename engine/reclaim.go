@@ -17,6 +17,9 @@ const (
 
 // runReclaim removes the rows of databases that were flushed. It is local work, not in the log: what remains to be done is in
 // the queue, and doing it twice does no harm, so a crash at any point costs nothing.
+//
+// It works on the store's files alone, past the memtables. A queue row that has come there came with, or after, every row it speaks
+// of, and only once the log was safe up to it: nothing is removed that a crash could bring back into use.
 func (e *Engine) runReclaim(ctx context.Context) {
 	tick := time.NewTicker(reclaimPause)
 	defer tick.Stop()

@@ -75,11 +75,13 @@ func (e *Engine) checkReach(s *state, found bool, dir string) error {
 func (e *Engine) install(ds *dataset, s *state) {
 	s.growTo(e.o.Databases)
 	ds.publish(s)
-	e.gate.reset()
 	e.committing.Store(s.applied)
 	e.dirty.reset()
 	e.expiry.reset()
 	e.durable.Store(s.applied)
+	ds.frozenEnd = s.applied
+	ds.filed.Store(s.applied)
+	ds.filedUID.Store(s.nextUID)
 	e.seq.Lock()
 	s.copyTo(&e.seq.state)
 	e.ds.Store(ds)
@@ -120,7 +122,7 @@ func (e *Engine) replay(ctx context.Context) error {
 	return nil
 }
 
-// removeStrays removes generations other than gen, and all checkpoints.
+// removeStrays removes generations other than gen, all checkpoints, and files that no drain has finished.
 func (e *Engine) removeStrays(gen uint64) error {
 	dir := e.o.FS.PathJoin(e.o.Dir, dataDir)
 	names, err := e.o.FS.List(dir)
@@ -137,8 +139,10 @@ func (e *Engine) removeStrays(gen uint64) error {
 			return fmt.Errorf("remove superseded generation %d: %w", n, err)
 		}
 	}
-	if err := e.o.FS.RemoveAll(e.o.FS.PathJoin(e.o.Dir, checkpointDir)); err != nil {
-		return fmt.Errorf("remove old checkpoints: %w", err)
+	for _, name := range []string{checkpointDir, drainDir} {
+		if err := e.o.FS.RemoveAll(e.o.FS.PathJoin(e.o.Dir, name)); err != nil {
+			return fmt.Errorf("remove old %s: %w", name, err)
+		}
 	}
 	return nil
 }

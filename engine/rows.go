@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"github.com/cockroachdb/pebble/v2"
+	"bytes"
 
 	"replogd/engine/keys"
 )
@@ -115,60 +115,57 @@ func (c *call) dbID(db int) uint32 {
 
 // put writes the key's row, new or not, and keeps the counts and the expiry index in step. h.Value is copied.
 func (c *call) put(k *keyRef, h keys.Head) error {
-	row := keys.AppendHead(make([]byte, 0, 10+len(h.Value)), h)
-	if err := c.tx.batch.Set(k.row, row, nil); err != nil {
-		return err
-	}
-	if err := c.moveExpiry(k, h.ExpireMs); err != nil {
-		return err
-	}
-	c.tx.change(k.row, row)
+	data := make([]byte, 0, len(k.row)+keys.MaxHeadOverhead+len(h.Value))
+	data = keys.AppendHead(append(data, k.row...), h)
+	c.moveExpiry(k, h.ExpireMs)
+	c.tx.change(data, len(k.row), false, k.ok)
+	c.tx.touch(k.row)
 	if !k.ok {
 		c.tx.state.dbs[k.db].keys++
 	}
-	h.Value = row[len(row)-len(h.Value):]
+	h.Value = data[len(data)-len(h.Value):]
 	k.Head, k.ok = h, true
 	return nil
 }
 
 // remove deletes an existing key.
 func (c *call) remove(k *keyRef) error {
-	if err := c.tx.batch.Delete(k.row, nil); err != nil {
-		return err
-	}
-	if err := c.moveExpiry(k, 0); err != nil {
-		return err
-	}
-	c.tx.change(k.row, nil)
+	c.moveExpiry(k, 0)
+	c.tx.change(bytes.Clone(k.row), len(k.row), true, true)
+	c.tx.touch(k.row)
 	c.tx.state.dbs[k.db].keys--
 	k.ok, k.Head = false, keys.Head{}
 	return nil
 }
 
+// setRow writes a row other than a key's; both slices are copied. existed says whether it was there before.
+func (c *call) setRow(row, value []byte, existed bool) {
+	data := make([]byte, 0, len(row)+len(value))
+	c.tx.change(append(append(data, row...), value...), len(row), false, existed)
+}
+
+// deleteRow removes a row other than a key's that is there.
+func (c *call) deleteRow(row []byte) { c.tx.change(bytes.Clone(row), len(row), true, true) }
+
 // moveExpiry replaces the key's row in the expiry index.
-func (c *call) moveExpiry(k *keyRef, to int64) error {
+func (c *call) moveExpiry(k *keyRef, to int64) {
 	from := int64(0)
 	if k.ok {
 		from = k.ExpireMs
 	}
 	if from == to {
-		return nil
+		return
 	}
 	db := &c.tx.state.dbs[k.db]
 	if from != 0 {
-		if err := c.tx.batch.Delete(c.expiryRow(db.id, from, k.key), nil); err != nil {
-			return err
-		}
+		c.deleteRow(c.expiryRow(db.id, from, k.key))
 		db.expires--
 	}
 	if to != 0 {
-		if err := c.tx.batch.Set(c.expiryRow(db.id, to, k.key), nil, nil); err != nil {
-			return err
-		}
+		c.setRow(c.expiryRow(db.id, to, k.key), nil, false)
 		db.expires++
 		c.e.expiry.lower(to)
 	}
-	return nil
 }
 
 func (c *call) expiryRow(id uint32, ms int64, key []byte) []byte {
@@ -185,9 +182,7 @@ func (c *call) flushDB(db int) error {
 	if d.keys == 0 && d.expires == 0 {
 		return nil
 	}
-	if err := c.tx.batch.Set(keys.AppendReclaim(nil, d.id), nil, nil); err != nil {
-		return err
-	}
+	c.setRow(keys.AppendReclaim(nil, d.id), nil, false)
 	*d = dbState{id: c.tx.state.nextDB}
 	c.tx.state.nextDB++
 	return nil
@@ -216,26 +211,34 @@ func (c *call) count(db int) int64 {
 // databases is how many databases there are.
 func (c *call) databases() int { return c.e.o.Databases }
 
-// commitBatch commits the tx's rows with the state row. Only the sequencer's holder calls it.
-func (e *Engine) commitBatch(t *tx) error {
-	row := t.state.appendTo(e.seq.stateBuf[:0])
-	e.seq.stateBuf = row
-	if err := t.batch.Set(stateRow, row, nil); err != nil {
-		return err
+// commitRows makes the tx's rows visible, all at once, and takes over its state. Only the sequencer's holder calls it, after the log
+// has the effects: from here on nothing can fail.
+func (e *Engine) commitRows(t *tx) {
+	if len(t.rows) > 0 || t.all {
+		e.committing.Store(t.state.applied)
+		e.commitSeq.Add(1)
+		cache := t.ds.cache
+		for i := range t.rows {
+			if r := &t.rows[i]; cachedTag(r.data[0]) {
+				cache.begin(r.key())
+			}
+		}
+		full := t.ds.mem.apply(t.rows, func() { t.ds.publish(&t.state) })
+		for i := range t.rows {
+			if r := &t.rows[i]; cachedTag(r.data[0]) {
+				cache.finish(r.key(), r.value(), !r.deleted)
+			}
+		}
+		e.commitSeq.Add(1)
+		t.state.copyTo(&e.seq.state)
+		if full {
+			e.freezeLocked(t.ds)
+		}
+	} else {
+		t.state.copyTo(&e.seq.state)
 	}
-	e.committing.Store(t.state.applied)
-	e.commitSeq.Add(1)
-	defer e.commitSeq.Add(1)
-	for i := range t.rows {
-		t.ds.cache.begin(t.rows[i].row)
-	}
-	if err := t.batch.Commit(pebble.NoSync); err != nil {
-		return err
-	}
-	for i := range t.rows {
-		r := &t.rows[i]
-		t.ds.cache.finish(r.row, r.value, r.value != nil)
-	}
-	t.ds.publish(&t.state)
-	return nil
+	e.advance(t.state.applied)
 }
+
+// cachedTag says whether the rows of a table go through the row cache.
+func cachedTag(tag byte) bool { return tag == keys.TagKey }

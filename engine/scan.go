@@ -4,33 +4,35 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"replogd/engine/keys"
 )
 
 // scan walks the keys of a database from a position on, in the order of positions, on one consistent view; keys whose time is up
 // are left out. It stops when fn returns false. The slices are valid during fn only. For reads outside the sequencer.
 func (c *call) scan(db int, from keys.Pos, fn func(pos keys.Pos, key []byte, h keys.Head) bool) error {
-	it, err := c.iterate(db, from)
-	if err != nil {
-		return fmt.Errorf("scan keyspace: %w", err)
-	}
-	defer closeQuietly(it)
-	// Read after the iterator was opened: a commit that it shows has announced itself before.
+	v := c.ds.view()
+	defer v.close()
+	// Read after the view was taken: a commit that it shows has announced itself before.
 	c.s.Need = max(c.s.Need, c.e.committing.Load())
-	for ok := it.First(); ok; ok = it.Next() {
-		_, pos, key, err := keys.ParseKey(it.Key())
+	id := v.dbIDs[db]
+	_, upper := keys.DBBounds(keys.TagKey, id, id)
+	it, err := v.iter(keys.AppendKeyPos(nil, id, from), upper)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = it.close() }() // what went wrong is returned below
+	for ok := it.first(); ok; ok = it.next() {
+		_, pos, key, err := keys.ParseKey(it.key())
 		if err != nil {
-			return corruptRow(it.Key(), err)
+			return corruptRow(it.key(), err)
 		}
-		value, err := it.ValueAndErr()
+		value, err := it.value()
 		if err != nil {
-			return fmt.Errorf("scan keyspace: %w", err)
+			return err
 		}
 		h, err := keys.ParseHead(value)
 		if err != nil {
-			return corruptRow(it.Key(), err)
+			return corruptRow(it.key(), err)
 		}
 		if !c.replay && h.Expired(c.now) {
 			continue
@@ -39,23 +41,7 @@ func (c *call) scan(db int, from keys.Pos, fn func(pos keys.Pos, key []byte, h k
 			return nil
 		}
 	}
-	return it.Error()
-}
-
-// iterate opens an iterator on the keys of a database. The database's number is looked at again behind it: had it been flushed
-// in between, the iterator could show what the reclaimer has left.
-func (c *call) iterate(db int, from keys.Pos) (*pebble.Iterator, error) {
-	for {
-		id := c.dbID(db)
-		_, upper := keys.DBBounds(keys.TagKey, id, id)
-		it, err := c.ds.db.NewIter(&pebble.IterOptions{LowerBound: keys.AppendKeyPos(nil, id, from), UpperBound: upper})
-		if err != nil || c.dbID(db) == id {
-			return it, err
-		}
-		if err := it.Close(); err != nil {
-			return nil, err
-		}
-	}
+	return it.err()
 }
 
 // randomKeyWindow is how many keys behind a random position randomKey chooses among: it evens out the gaps between positions.

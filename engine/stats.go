@@ -28,7 +28,7 @@ type Stats struct {
 	RowCacheBytes   int64
 
 	L0Sublevels    int64
-	Flushes        int64
+	Flushes        int64 // memtables drained to files
 	Compactions    int64
 	CompactionDebt uint64 // bytes
 	ThrottledNanos uint64 // time writers were slowed down, in all
@@ -48,11 +48,11 @@ func (e *Engine) Stats() Stats {
 		Writes: e.writes.Load(), Hits: e.hits.Load(), Misses: e.misses.Load(), ExpiredKeys: e.expired.Load(),
 		DurableApplied:  e.durable.Load(),
 		DiskBytes:       int64(m.DiskSpaceUsage()),
-		MemTableBytes:   int64(m.MemTable.Size),
+		MemTableBytes:   ds.mem.bytes(),
 		BlockCacheBytes: m.BlockCache.Size,
 		RowCacheBytes:   ds.cache.bytes(),
 		L0Sublevels:     int64(m.Levels[0].Sublevels),
-		Flushes:         m.Flush.Count,
+		Flushes:         int64(e.flushes.Load()), //nolint:gosec // one each 32 MiB
 		Compactions:     m.Compact.Count,
 		CompactionDebt:  m.Compact.EstimatedDebt,
 		ThrottledNanos:  e.throttle.waited.Load(),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"replogd/engine/keys"
@@ -20,8 +21,17 @@ import (
 // sequencer holds a reference, and the old one is closed when the last is gone.
 type dataset struct {
 	db    *pebble.DB
+	mem   memory // rows newer than db's
 	cache *rowCache
 	dir   string
+
+	tableOptions sstable.WriterOptions // of the files that memtables are drained to
+	ctx          context.Context       // ends when the dataset is given up
+	giveUp       context.CancelFunc
+
+	frozenEnd uint64        // offset behind the last frozen memtable; the sequencer's holder's
+	filed     atomic.Uint64 // offset that db holds
+	filedUID  atomic.Uint64 // collections from here on have no row in db
 
 	generation uint64
 
@@ -34,10 +44,11 @@ type dataset struct {
 	drained chan struct{}
 }
 
-// openStore opens a generation through the gate.
+// openStore opens a generation.
 func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	dir := e.generationDir(gen)
-	o := e.pebbleOptions(e.gate)
+	o := e.pebbleOptions(e.o.FS)
+	o.EnsureDefaults()
 	scheduler := newCompactions()
 	o.Experimental.CompactionScheduler = scheduler
 	o.EventListener = e.pebbleEvents(scheduler)
@@ -50,6 +61,9 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	}
 	scheduler.begin()
 	ds := &dataset{db: db, cache: newRowCache(e.o.RowCacheBytes), dir: dir, generation: gen, drained: make(chan struct{})}
+	ds.tableOptions = o.MakeWriterOptions(0, o.FormatMajorVersion.MaxTableFormat())
+	ds.ctx, ds.giveUp = context.WithCancel(context.Background())
+	ds.mem.init(e.o.MemTableBytes)
 	ds.refs.Store(1)
 	return ds, nil
 }
@@ -61,7 +75,7 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		Cache:                       e.blockCache,
-		MemTableSize:                uint64(e.o.MemTableBytes),
+		MemTableSize:                storeMemTableBytes,
 		MemTableStopWritesThreshold: memTableStopWrites,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       l0StopWrites,
@@ -73,6 +87,8 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 		Logger:                      pebbleLogger{e},
 	}
 	o.Experimental.L0CompactionConcurrency = 2
+	// A drained table counts when Ingest returns; in the store's own memory, without its log, it would not.
+	o.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	// The state row is part of every flush: kept in tables of its own, it does not stretch the bounds of all others.
 	o.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(pebble.DefaultComparer.Compare, system,
 		pebble.SpanPolicy{PreferFastCompression: true})
@@ -85,7 +101,7 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 	return o
 }
 
-// row reads a key row: from the cache, or from Pebble.
+// row reads a row: from the cache, from memtables, or from files. The value is read-only.
 func (ds *dataset) row(row []byte) (value []byte, ok bool, err error) {
 	value, ok, known, version := ds.cache.get(row)
 	if known {
@@ -98,9 +114,17 @@ func (ds *dataset) row(row []byte) (value []byte, ok bool, err error) {
 	return value, ok, err
 }
 
-// get reads a row from Pebble; the value is the caller's.
+// get reads a row past the cache.
 func (ds *dataset) get(row []byte) (value []byte, ok bool, err error) {
-	v, closer, err := ds.db.Get(row)
+	if value, live, found := ds.mem.find(row); found {
+		return value, live, nil
+	}
+	return readFiles(ds.db, row)
+}
+
+// readFiles reads a row from the store's files; the value is the caller's.
+func readFiles(r pebble.Reader, row []byte) (value []byte, ok bool, err error) {
+	v, closer, err := r.Get(row)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -126,24 +150,6 @@ func readState(r pebble.Reader) (s state, ok bool, err error) {
 	defer closeQuietly(closer)
 	s, err = parseState(v)
 	return s, err == nil, err
-}
-
-// durableApplied returns the offset that the store's files hold, whatever memory knows.
-func (ds *dataset) durableApplied() (uint64, error) {
-	it, err := ds.db.NewIter(&pebble.IterOptions{
-		LowerBound:                stateRow,
-		UpperBound:                append(append([]byte(nil), stateRow...), 0),
-		OnlyReadGuaranteedDurable: true,
-	})
-	if err != nil {
-		return 0, fmt.Errorf("read durable state: %w", err)
-	}
-	defer closeQuietly(it)
-	if !it.First() {
-		return 0, it.Error()
-	}
-	s, err := parseState(it.Value())
-	return s.applied, err
 }
 
 // closeQuietly closes what was only read from: its error was, or will be, reported by the reads themselves.
@@ -190,6 +196,8 @@ func (ds *dataset) release() {
 
 // retire gives up the reference of being current, waits for readers and closes the store.
 func (ds *dataset) retire(ctx context.Context) error {
+	ds.giveUp()
+	ds.mem.drained.wake()
 	ds.release()
 	select {
 	case <-ds.drained:

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// throttle slows writers down before Pebble would stop them: a stop happens inside a commit, with the sequencer held, and cannot
-// be cancelled. The delay is taken before the sequencer, by each run of writes, and grows with how far the store is behind.
+// throttle slows writers down before they have to wait for memory (memory.waitRoom), and before level 0 grows so deep that reads
+// suffer. The delay is taken before the sequencer, by each run of writes, and grows with how far the store is behind.
 type throttle struct {
 	delay  atomic.Int64  // nanoseconds per run
 	waited atomic.Uint64 // nanoseconds, in all
@@ -16,9 +16,9 @@ type throttle struct {
 }
 
 const (
-	throttleMemTables  = memTableStopWrites - 1 // memtables' worth of bytes from which writers are slowed
-	throttleSublevels  = 20                     // sublevels of level 0 from which writers are slowed
-	throttleStep       = 2 * time.Millisecond   // per sublevel beyond
+	throttleMemTables  = maxFrozen            // memtables' worth of bytes from which writers are slowed
+	throttleSublevels  = 20                   // sublevels of level 0 from which writers are slowed
+	throttleStep       = 2 * time.Millisecond // per sublevel beyond
 	throttleMemDelay   = 10 * time.Millisecond
 	throttleDelayLimit = 100 * time.Millisecond
 )
@@ -27,7 +27,7 @@ const (
 func (t *throttle) sample(ds *dataset) error {
 	m := ds.db.Metrics()
 	var delay time.Duration
-	if int64(m.MemTable.Size) >= throttleMemTables*t.memTableBytes {
+	if ds.mem.bytes() >= throttleMemTables*t.memTableBytes {
 		delay = throttleMemDelay
 	}
 	if over := int(m.Levels[0].Sublevels) - throttleSublevels; over > 0 {

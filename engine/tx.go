@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"replogd/engine/keys"
+	"replogd/engine/memtable"
 	"replogd/engine/resp"
 )
 
@@ -14,25 +13,44 @@ import (
 // them. Nothing of it shows before commit, and a tx that is dropped leaves no trace. There is one tx, reused from run to run.
 type tx struct {
 	ds    *dataset
-	batch *pebble.Batch
 	state state
 
-	rows  []rowChange
-	index map[uint64]int // last change by row hash, once rows are too many to walk
-	arena []byte         // memory of rows
+	rows     []rowChange
+	rowBytes int
+	index    map[uint64]int  // last change by row hash, once rows are too many to walk
+	sorted   *memtable.Table // the same changes in order, once somebody iterates
 
-	all bool // the run changed what no row names: flush, swap
+	touched []uint64 // hashes of the keys that the run changed in any way: their readers wait for it
+	all     bool     // the run changed what no row names: flush, swap
 
 	effects []byte   // whole units, ready for the log
 	unit    []effect // effects of the command in execution
 	unitBuf []byte
 }
 
-// rowChange is the latest value of a key row within the run; there is one for each row.
+// rowChange is the latest value of a row within the run; there is one for each row. data holds the row's key, then its value.
 type rowChange struct {
-	row   []byte
-	value []byte // nil: deleted
-	chain int    // index of another row with the same hash, -1 none
+	data    []byte
+	keyLen  int
+	deleted bool
+	fresh   bool // nothing had the row when the run began
+	chain   int  // index of another row with the same hash, -1 none
+}
+
+func (r *rowChange) key() []byte { return r.data[:r.keyLen:r.keyLen] }
+
+func (r *rowChange) value() []byte { return r.data[r.keyLen:] }
+
+// memRow is the change as a memtable takes it.
+func (r *rowChange) memRow() memtable.Row {
+	if r.deleted {
+		return memtable.Tombstone(r.key())
+	}
+	row := memtable.NewRow(r.data, r.keyLen)
+	if r.fresh {
+		row = row.Fresh()
+	}
+	return row
 }
 
 // effect is one command for the stream: bytes [from, to) of unitBuf.
@@ -46,20 +64,22 @@ const indexRowsAfter = 24
 
 func (t *tx) reset(ds *dataset, s *state) {
 	t.ds = ds
-	if t.batch != nil {
-		_ = t.batch.Close()
-	}
-	t.batch = ds.db.NewBatch()
 	s.copyTo(&t.state)
+	if cap(t.rows) > maxKeptRows {
+		t.rows, t.index, t.touched = nil, nil, nil
+	}
 	clear(t.rows)
-	t.rows = t.rows[:0]
-	if t.index != nil {
+	t.rows, t.rowBytes = t.rows[:0], 0
+	if len(t.index) > 0 {
 		clear(t.index)
 	}
-	t.arena = shrink(t.arena)
+	t.sorted = nil
+	t.touched, t.all = t.touched[:0], false
 	t.effects, t.unitBuf, t.unit = shrink(t.effects), shrink(t.unitBuf), t.unit[:0]
-	t.all = false
 }
+
+// maxKeptRows is the number of changes whose memory is kept from run to run.
+const maxKeptRows = 4096
 
 // shrink empties a reused buffer, and drops one that an exceptional command blew up.
 func shrink(b []byte) []byte {
@@ -71,10 +91,15 @@ func shrink(b []byte) []byte {
 
 // find returns the run's own change of a row.
 func (t *tx) find(row []byte) (value []byte, present, changed bool) {
-	if i := t.lookup(row); i >= 0 {
-		return t.rows[i].value, t.rows[i].value != nil, true
+	i := t.lookup(row)
+	if i < 0 {
+		return nil, false, false
 	}
-	return nil, false, false
+	r := &t.rows[i]
+	if r.deleted {
+		return nil, false, true
+	}
+	return r.value(), true, true
 }
 
 // lookup returns the index of a row's change, -1 if the run has not changed it.
@@ -82,7 +107,7 @@ func (t *tx) lookup(row []byte) int {
 	if len(t.rows) > indexRowsAfter {
 		i, ok := t.index[keys.HashOf(row)]
 		for ok && i >= 0 {
-			if bytes.Equal(t.rows[i].row, row) {
+			if bytes.Equal(t.rows[i].key(), row) {
 				return i
 			}
 			i = t.rows[i].chain
@@ -90,23 +115,43 @@ func (t *tx) lookup(row []byte) int {
 		return -1
 	}
 	for i := len(t.rows) - 1; i >= 0; i-- {
-		if bytes.Equal(t.rows[i].row, row) {
+		if bytes.Equal(t.rows[i].key(), row) {
 			return i
 		}
 	}
 	return -1
 }
 
-// change notes a key row's new value (nil: deleted). value is kept; row is copied.
-func (t *tx) change(row, value []byte) {
-	if i := t.lookup(row); i >= 0 {
-		t.rows[i].value = value
-		return
+// change notes what becomes of a row: data is its key and new value, or its key alone if it is deleted, and is kept. existed says
+// whether the row was there just before.
+func (t *tx) change(data []byte, keyLen int, deleted, existed bool) {
+	key := data[:keyLen:keyLen]
+	i := t.lookup(key)
+	if i < 0 {
+		i = len(t.rows)
+		t.rows = append(t.rows, rowChange{data: data, keyLen: keyLen, deleted: deleted, fresh: !existed, chain: -1})
+		t.indexNew()
+	} else {
+		r := &t.rows[i]
+		t.rowBytes -= len(r.data)
+		r.data, r.deleted = data, deleted
 	}
-	from := len(t.arena)
-	t.arena = append(t.arena, row...)
-	own := t.arena[from:len(t.arena):len(t.arena)]
-	t.rows = append(t.rows, rowChange{row: own, value: value, chain: -1})
+	t.rowBytes += len(data)
+	if t.sorted != nil {
+		t.sorted.Put(t.rows[i].plain())
+	}
+}
+
+// plain is the change as it stands in order among others of the run: a deleted row hides older ones even if it was made in the run.
+func (r *rowChange) plain() memtable.Row {
+	if r.deleted {
+		return memtable.Tombstone(r.key())
+	}
+	return memtable.NewRow(r.data, r.keyLen)
+}
+
+// indexNew puts the newest change, or all of them once they are too many to walk, into the index.
+func (t *tx) indexNew() {
 	switch n := len(t.rows); {
 	case n == indexRowsAfter+1:
 		if t.index == nil {
@@ -121,15 +166,29 @@ func (t *tx) change(row, value []byte) {
 }
 
 func (t *tx) indexRow(i int) {
-	h := keys.HashOf(t.rows[i].row)
+	h := keys.HashOf(t.rows[i].key())
 	if last, ok := t.index[h]; ok {
 		t.rows[i].chain = last
 	}
 	t.index[h] = i
 }
 
+// ordered returns the run's changes as a table, kept in step from now on; nil if there are none.
+func (t *tx) ordered() *memtable.Table {
+	if t.sorted == nil && len(t.rows) > 0 {
+		t.sorted = memtable.New()
+		for i := range t.rows {
+			t.sorted.Put(t.rows[i].plain())
+		}
+	}
+	return t.sorted
+}
+
+// touch makes the readers of a key wait for this run.
+func (t *tx) touch(keyRow []byte) { t.touched = append(t.touched, keys.HashOf(keyRow)) }
+
 // dirty reports whether the run has changed anything.
-func (t *tx) dirty() bool { return !t.batch.Empty() || len(t.effects) > 0 }
+func (t *tx) dirty() bool { return len(t.rows) > 0 || t.all || len(t.effects) > 0 }
 
 // addEffect notes one command of the current unit.
 func (t *tx) addEffect(db int, args [][]byte) {
@@ -166,16 +225,6 @@ func (t *tx) endUnit() {
 
 func appendSelect(dst []byte, db int) []byte {
 	return resp.AppendCommandStrings(dst, "SELECT", fmt.Sprint(db))
-}
-
-// close releases the batch that the last run left.
-func (t *tx) close() error {
-	if t.batch == nil {
-		return nil
-	}
-	err := t.batch.Close()
-	t.batch = nil
-	return err
 }
 
 // selectDB puts SELECT into the stream if db is not its current database.

@@ -40,6 +40,9 @@ type Head struct {
 // Expired reports whether the key's time is up at now (milliseconds since 1970).
 func (h *Head) Expired(now int64) bool { return h.ExpireMs != 0 && h.ExpireMs <= now }
 
+// MaxHeadOverhead is the most that AppendHead adds to Head.Value.
+const MaxHeadOverhead = 2 + 8
+
 // AppendHead appends the value of a key row.
 func AppendHead(dst []byte, h Head) []byte {
 	dst = append(dst, byte(h.Type)<<4|byte(h.Encoding))

@@ -61,8 +61,13 @@ func ParseKey(row []byte) (db uint32, p Pos, key []byte, err error) {
 // KeyOf returns the user key within a row made by AppendKey.
 func KeyOf(row []byte) []byte { return row[keyPrefixLen:] }
 
-// HashOf returns the position bits of a key row made by AppendKey: well mixed, for in-memory tables.
-func HashOf(row []byte) uint64 { return binary.BigEndian.Uint64(row[5:]) }
+// HashOf returns well mixed bits of a row, for in-memory tables: of a key row its position, of others a hash.
+func HashOf(row []byte) uint64 {
+	if row[0] == TagKey {
+		return binary.BigEndian.Uint64(row[5:])
+	}
+	return xxhash.Sum64(row)
+}
 
 // DBBounds returns the half-open range of the rows of tag (TagKey or TagExpiry) that databases first..last own.
 func DBBounds(tag byte, first, last uint32) (lower, upper []byte) {
