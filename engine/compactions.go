@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -14,10 +15,16 @@ const compactionRegrant = 100 * time.Millisecond
 // store that is being opened waits for a compaction that has started, and a freshly received one, whose tables all lie in level 0,
 // starts one at once: a full sync would wait most of a second for work that can as well be done behind it.
 //
+// They also step back while a whole keyspace moves to or from this node (Engine.YieldCompactions): both want the disk and the cores,
+// and what is compacted a little later is compacted just as well. Not for ever: from yieldSublevels on they run all the same.
+//
 // Lock order: the store's locks, then mu. Of the store's methods only GetAllowedWithoutPermission may be called under mu.
 type compactions struct {
-	db   pebble.DBForCompaction // set once by Register
-	kick chan struct{}          // capacity 1: look whether a compaction may start
+	db        pebble.DBForCompaction // set once by Register
+	yields    *atomic.Int64          // how many ask compactions to step back
+	sublevels atomic.Int32           // of level 0, when last looked at
+
+	kick chan struct{} // capacity 1: look whether a compaction may start
 	stop chan struct{}
 	done chan struct{} // the granter has returned
 
@@ -31,8 +38,17 @@ type compactions struct {
 
 var _ pebble.CompactionScheduler = (*compactions)(nil)
 
-func newCompactions() *compactions {
-	return &compactions{kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+// yieldSublevels is how deep level 0 may get while compactions step back: well before writers are slowed (throttleSublevels).
+const yieldSublevels = 12
+
+// YieldCompactions makes compactions step back until done is called; done may be called again.
+func (e *Engine) YieldCompactions() (done func()) {
+	e.yields.Add(1)
+	return sync.OnceFunc(func() { e.yields.Add(-1) }) // the scheduler looks again by itself
+}
+
+func newCompactions(yields *atomic.Int64) *compactions {
+	return &compactions{yields: yields, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 // begin lets compactions run. It is called when the store is open.
@@ -79,6 +95,9 @@ func (c *compactions) UpdateGetAllowedWithoutPermission() { kick(c.kick) }
 func (c *compactions) reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.yields.Load() > 0 && c.sublevels.Load() < yieldSublevels {
+		return false
+	}
 	if !c.mu.open || c.mu.running >= c.db.GetAllowedWithoutPermission() || time.Now().Before(c.mu.resume) {
 		return false
 	}

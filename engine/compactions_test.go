@@ -55,7 +55,7 @@ func (s *waitingStore) finishOne() bool {
 }
 
 func TestCompactionsWaitForTheStoreToBeOpen(t *testing.T) {
-	c, s := newCompactions(), &waitingStore{allowed: 2}
+	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 2}
 	s.left.Store(10)
 	c.Register(2, s)
 	ok, _ := c.TrySchedule()
@@ -79,7 +79,7 @@ func TestCompactionsWaitForTheStoreToBeOpen(t *testing.T) {
 }
 
 func TestAFailedGrantGivesItsSlotBack(t *testing.T) {
-	c, s := newCompactions(), &waitingStore{allowed: 1}
+	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 1}
 	c.Register(2, s)
 	defer c.Unregister()
 	c.begin()
@@ -94,7 +94,7 @@ func TestAFailedGrantGivesItsSlotBack(t *testing.T) {
 }
 
 func TestCompactionsRestAfterAnError(t *testing.T) {
-	c, s := newCompactions(), &waitingStore{allowed: 1}
+	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 1}
 	c.Register(2, s)
 	defer c.Unregister()
 	c.begin()
@@ -104,6 +104,32 @@ func TestCompactionsRestAfterAnError(t *testing.T) {
 	c.pause(0)
 	ok, _ = c.TrySchedule()
 	require.True(t, ok)
+}
+
+func TestCompactionsStepBackWhileLevel0IsShallow(t *testing.T) {
+	e := &Engine{}
+	c, s := newCompactions(&e.yields), &waitingStore{allowed: 1}
+	c.Register(2, s)
+	defer c.Unregister()
+	c.begin()
+	starts := func() bool {
+		ok, g := c.TrySchedule()
+		if ok {
+			g.Done()
+		}
+		return ok
+	}
+	first, second := e.YieldCompactions(), e.YieldCompactions()
+	require.False(t, starts())
+	c.sublevels.Store(yieldSublevels)
+	require.True(t, starts(), "reads and writers must not suffer")
+	c.sublevels.Store(yieldSublevels - 1)
+	require.False(t, starts())
+	first()
+	first()
+	require.False(t, starts(), "somebody else still asks")
+	second()
+	require.True(t, starts())
 }
 
 func TestErrorsThatComeBackAreReportedNowAndThen(t *testing.T) {

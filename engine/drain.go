@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
 
 	"replogd/engine/memtable"
 )
@@ -34,10 +35,13 @@ const (
 	// keyspace without the rest.
 	drainFileBytes = 4 << 20
 
+	// drainWorkers is how many files are written at a time.
+	drainWorkers = 3
+
 	// drainRetry is the pause after a failure.
 	drainRetry = time.Second
 
-	// drainCheckEvery is after how many rows draining asks whether it is still wanted.
+	// drainCheckEvery is after how many rows of a file draining asks whether it is still wanted.
 	drainCheckEvery = 4096
 )
 
@@ -118,7 +122,8 @@ func (e *Engine) drainOldest(running context.Context, ds *dataset) (worked bool,
 	return true, nil
 }
 
-// writeFiles is step 2. What an earlier try has left goes first.
+// writeFiles is step 2. What an earlier try has left goes first. Several files are written at a time: their fsyncs, which take
+// longest, share the file system's commits.
 func (e *Engine) writeFiles(ctx context.Context, ds *dataset, f *frozenTable) ([]string, error) {
 	fs := e.o.FS
 	dir := fs.PathJoin(e.o.Dir, drainDir)
@@ -128,84 +133,64 @@ func (e *Engine) writeFiles(ctx context.Context, ds *dataset, f *frozenTable) ([
 	if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
-	w := fileWriter{fs: fs, dir: dir, options: ds.tableOptions}
-	defer w.abandon()
-	if err := w.add(memtable.NewRow(append(bytes.Clone(stateRow), f.state...), len(stateRow))); err != nil {
-		return nil, err
+	var paths []string
+	group, working := errgroup.WithContext(ctx)
+	group.SetLimit(drainWorkers)
+	write := func(rows []memtable.Row) {
+		path := fs.PathJoin(dir, fmt.Sprintf("%06d.sst", len(paths)))
+		paths = append(paths, path)
+		group.Go(func() error { return writeFile(working, fs, path, ds.tableOptions, rows) })
 	}
-	if err := w.finish(); err != nil { // a file of its own: it must not stretch the bounds of the others
-		return nil, err
-	}
+	// The state row has a file of its own: it must not stretch the bounds of the others.
+	write([]memtable.Row{memtable.NewRow(append(bytes.Clone(stateRow), f.state...), len(stateRow))})
 	it := f.table.Iter()
 	defer it.Release()
-	rows := 0
-	for ok := it.SeekGE(nil); ok; ok = it.Next() {
-		if rows++; rows%drainCheckEvery == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err := w.add(it.Row()); err != nil {
-			return nil, err
+	var rows []memtable.Row
+	size := 0
+	for ok := it.SeekGE(nil); ok && working.Err() == nil; ok = it.Next() {
+		row := it.Row()
+		rows = append(rows, row)
+		if size += len(row.Key()) + len(row.Value()); size >= drainFileBytes {
+			write(rows)
+			rows, size = make([]memtable.Row, 0, len(rows)), 0
 		}
 	}
-	if err := w.finish(); err != nil {
-		return nil, err
+	if len(rows) > 0 {
+		write(rows)
 	}
-	return w.paths, nil
+	err := group.Wait()
+	if err == nil {
+		err = ctx.Err() // rows may be missing without any file having failed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write memtable: %w", err)
+	}
+	return paths, nil
 }
 
-// fileWriter writes rows, in order, to a sequence of table files.
-type fileWriter struct {
-	fs      vfs.FS
-	dir     string
-	options sstable.WriterOptions
-	paths   []string
-	open    *sstable.Writer
-	bytes   int
-}
-
-func (w *fileWriter) add(row memtable.Row) error {
-	if w.open == nil {
-		path := w.fs.PathJoin(w.dir, fmt.Sprintf("%06d.sst", len(w.paths)))
-		file, err := w.fs.Create(path, vfs.WriteCategoryUnspecified)
+// writeFile writes rows, in order, to a new table file, and fsyncs it.
+func writeFile(ctx context.Context, fs vfs.FS, path string, options sstable.WriterOptions, rows []memtable.Row) error {
+	file, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), options)
+	for i := range rows {
+		row := &rows[i]
+		if row.Deleted() {
+			err = w.Delete(row.Key())
+		} else {
+			err = w.Set(row.Key(), row.Value())
+		}
+		if err == nil && i%drainCheckEvery == 0 {
+			err = ctx.Err()
+		}
 		if err != nil {
-			return fmt.Errorf("write memtable: %w", err)
+			closeQuietly(w)
+			return err
 		}
-		w.open, w.bytes = sstable.NewWriter(objstorageprovider.NewFileWritable(file), w.options), 0
-		w.paths = append(w.paths, path)
 	}
-	var err error
-	if row.Deleted() {
-		err = w.open.Delete(row.Key())
-	} else {
-		err = w.open.Set(row.Key(), row.Value())
-	}
-	if err != nil {
-		return fmt.Errorf("write memtable: %w", err)
-	}
-	if w.bytes += len(row.Key()) + len(row.Value()); w.bytes >= drainFileBytes {
-		return w.finish()
-	}
-	return nil
-}
-
-// finish completes and fsyncs the file being written.
-func (w *fileWriter) finish() error {
-	if w.open == nil {
-		return nil
-	}
-	err := w.open.Close()
-	w.open = nil
-	if err != nil {
-		return fmt.Errorf("write memtable: %w", err)
-	}
-	return nil
-}
-
-// abandon releases a file that was not finished.
-func (w *fileWriter) abandon() {
-	if w.open != nil {
-		closeQuietly(w.open)
-	}
+	return w.Close()
 }
 
 // freezeLocked hands the active table to the drainer, if there is anything that the files do not hold. The caller holds seq.

@@ -39,6 +39,7 @@ type Engine struct {
 	advanced broadcast
 	throttle throttle
 	expiry   expiryHint
+	yields   atomic.Int64 // callers of YieldCompactions
 
 	// roles serialises changes of role, checkpoints' start and adoption; it is taken before seq. See the lock order in doc.go.
 	roles struct {

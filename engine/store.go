@@ -25,6 +25,8 @@ type dataset struct {
 	cache *rowCache
 	dir   string
 
+	compactions *compactions // of db
+
 	tableOptions sstable.WriterOptions // of the files that memtables are drained to
 	ctx          context.Context       // ends when the dataset is given up
 	giveUp       context.CancelFunc
@@ -49,7 +51,7 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	dir := e.generationDir(gen)
 	o := e.pebbleOptions(e.o.FS)
 	o.EnsureDefaults()
-	scheduler := newCompactions()
+	scheduler := newCompactions(&e.yields)
 	o.Experimental.CompactionScheduler = scheduler
 	o.EventListener = e.pebbleEvents(scheduler)
 	db, err := pebble.Open(dir, o)
@@ -60,7 +62,7 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 		return nil, fmt.Errorf("open keyspace %s: %w", dir, err)
 	}
 	scheduler.begin()
-	ds := &dataset{db: db, cache: newRowCache(e.o.RowCacheBytes), dir: dir, generation: gen, drained: make(chan struct{})}
+	ds := &dataset{db: db, cache: newRowCache(e.o.RowCacheBytes), dir: dir, generation: gen, compactions: scheduler, drained: make(chan struct{})}
 	ds.tableOptions = o.MakeWriterOptions(0, o.FormatMajorVersion.MaxTableFormat())
 	ds.ctx, ds.giveUp = context.WithCancel(context.Background())
 	ds.mem.init(e.o.MemTableBytes)

@@ -26,6 +26,7 @@ const (
 // sample looks at the store and sets the delay.
 func (t *throttle) sample(ds *dataset) error {
 	m := ds.db.Metrics()
+	ds.compactions.sublevels.Store(m.Levels[0].Sublevels)
 	var delay time.Duration
 	if ds.mem.bytes() >= throttleMemTables*t.memTableBytes {
 		delay = throttleMemDelay

@@ -30,12 +30,12 @@ type fetch struct {
 	m    *manifest
 	fs   vfs.FS
 	dir  string // Dir/incoming/<id>
-	done int    // whole files: durable, or in the settler's hands
+	done int    // whole files: durable, or in the spool's hands
 
-	settler *settler // from open on
+	spool *spool // from open on
 
 	file vfs.File // the one being received, nil between files
-	pos  int64    // bytes of it at hand
+	pos  int64    // bytes of it received
 	hash *xxhash.Digest
 
 	began, lastLog time.Time
@@ -54,6 +54,7 @@ func (s *session) fullSync(a answer) error {
 	f := &fetch{s: s, fs: s.n.o.FS, began: time.Now()}
 	f.lastLog = f.began
 	defer f.closeFiles()
+	defer s.n.o.Engine.YieldCompactions()()
 	text, err := s.fetchManifest(a)
 	if err != nil {
 		return fmt.Errorf("full sync: %w", err)
@@ -214,7 +215,7 @@ func (f *fetch) loadProgress() error {
 	if err != nil {
 		return err
 	}
-	f.settler = newSettler(f, progress)
+	f.spool = newSpool(newSettler(f, progress, f.done))
 	_, err = progress.Write([]byte(strings.Join(good, ""))) // before the settler has anything to write
 	return err
 }
@@ -277,8 +278,11 @@ func (f *fetch) receive() error {
 	}
 	d := frameReader{r: f.s.r}
 	for {
-		if err := f.settler.failure(); err != nil {
+		if err := f.spool.failure(); err != nil {
 			return err
+		}
+		if d.buf == nil {
+			d.buf = f.spool.buffer()
 		}
 		fr, err := d.next()
 		if err != nil {
@@ -286,7 +290,9 @@ func (f *fetch) receive() error {
 		}
 		switch fr.kind {
 		case frameChunk:
-			err = f.chunk(fr.payload)
+			if err = f.chunk(fr.payload); err == nil {
+				d.buf = nil // the spool's
+			}
 		case frameFile:
 			err = f.endFile(fr)
 		case frameEnd:
@@ -300,14 +306,13 @@ func (f *fetch) receive() error {
 	}
 }
 
+// chunk hashes p and hands it over.
 func (f *fetch) chunk(p []byte) error {
 	if f.file == nil || f.pos+int64(len(p)) > f.m.files[f.done].Size {
 		return protocolErrorf("bytes past the end of file %d of %d", f.done, len(f.m.files))
 	}
 	_, _ = f.hash.Write(p) // cannot fail; before the write, which may change p
-	if _, err := f.file.WriteAt(p, f.pos); err != nil {
-		return fmt.Errorf("write received file: %w", err)
-	}
+	f.spool.write(f.file, f.pos, p)
 	f.pos += int64(len(p))
 	l := f.s.l
 	l.syncRead.Add(int64(len(p)))
@@ -327,12 +332,13 @@ func (f *fetch) endFile(fr frame) error {
 	name := f.m.files[f.done].Name
 	if f.hash.Sum64() != fr.sum {
 		// Whatever is wrong with it, the network or our disk: it is fetched again from its first byte.
+		f.spool.finishWrites()
 		err := f.file.Close()
 		f.file = nil
 		return errors.Join(fmt.Errorf("%w: checksum of file %q", ErrTransfer, name), err,
 			f.fs.Remove(f.path(name)))
 	}
-	f.settler.add(f.done, f.file)
+	f.spool.settle(f.done, f.file)
 	f.file = nil
 	f.done++
 	return f.enterFile(false)
@@ -343,7 +349,7 @@ func (f *fetch) finish(fr frame) error {
 	if f.done != len(f.m.files) || fr.total != uint64(f.m.totalBytes()) { // #nosec G115 -- not negative
 		return protocolErrorf("the transfer ends after %d of %d files", f.done, len(f.m.files))
 	}
-	if err := f.settler.wait(); err != nil {
+	if err := f.spool.wait(); err != nil {
 		return err
 	}
 	if err := syncDir(f.fs, f.fs.PathJoin(f.dir, filesDir)); err != nil {
@@ -354,12 +360,15 @@ func (f *fetch) finish(fr frame) error {
 
 func (f *fetch) closeFiles() {
 	// What is still open here is either incomplete, and checked again when it is resumed, or a hint.
+	if f.spool != nil {
+		f.spool.finishWrites()
+	}
 	if f.file != nil {
 		_ = f.file.Close()
 		f.file = nil
 	}
-	if f.settler != nil {
-		_ = f.settler.wait() // the files that are whole are worth keeping
+	if f.spool != nil {
+		_ = f.spool.wait() // the files that are whole are worth keeping
 	}
 }
 

@@ -28,6 +28,7 @@ func (f *feed) serveCheckpoint(v verdict) (*snapshot, psyncRequest, error) {
 		return nil, psyncRequest{}, f.sendAway(v)
 	}
 	defer release()
+	defer n.o.Engine.YieldCompactions()()
 	n.log.Info("full sync", "replica", f.name, "reason", v.reason, "detail", v.detail)
 	snap, err := f.waitSnapshot(v.reason == reasonForced)
 	if err != nil {

@@ -3,26 +3,33 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// settler makes received files durable while the next ones are being received: it fsyncs and closes them one after the other, and
-// appends the line of each to progress. It owns what it is given, and progress.
+// settler makes received files durable while the next ones are being received: it fsyncs and closes up to settleWorkers of them at a
+// time (their fsyncs share the file system's commits), and appends the line of each to progress. It owns what it is given, and
+// progress.
 //
-// Crash argument. Files are settled in the order they were received in, a line is written after its file was fsynced, and after an error
-// no file is settled any more: progress always is a list of the first files, all durable. A crash leaves up to maxUnsettledFiles+1 files
-// without a line. What is there of the first of them is judged by its hash; the others are fetched again. A file whose fsync has
-// failed is removed: its bytes may be read back from memory, with the right hash, although the disk does not have them.
+// Crash argument. A line is written after its file, and every file before it, was fsynced: progress always is a list of the first
+// files, all durable. A crash leaves up to maxUnsettledFiles+settleWorkers+1 files without a line. What is there of the first of them
+// is judged by its hash; the others are fetched again. A file whose fsync has failed is removed, and no line follows: its bytes may be
+// read back from memory, with the right hash, although the disk does not have them.
 type settler struct {
-	f        *fetch
-	progress vfs.File
+	f     *fetch
+	files chan receivedFile // whole and verified, not yet durable
+	ended bool              // no more files; belongs to the receiving goroutine
 
-	files  chan receivedFile // whole and verified, not yet durable
-	failed chan struct{}     // closed when err is set
-	done   chan struct{}     // closed when everything is closed
-	err    error             // the first one; read after failed or done
-	ended  bool              // no more files; belongs to the receiving goroutine
+	workers sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		err      error // the first one
+		progress vfs.File
+		next     int          // the file whose line comes next
+		durable  map[int]bool // files behind next that are durable already
+	}
 }
 
 type receivedFile struct {
@@ -30,23 +37,22 @@ type receivedFile struct {
 	file  vfs.File
 }
 
-func newSettler(f *fetch, progress vfs.File) *settler {
-	t := &settler{
-		f: f, progress: progress,
-		files: make(chan receivedFile, maxUnsettledFiles), failed: make(chan struct{}), done: make(chan struct{}),
+// newSettler starts a settler whose first file is the one of index next.
+func newSettler(f *fetch, progress vfs.File, next int) *settler {
+	t := &settler{f: f, files: make(chan receivedFile, maxUnsettledFiles)}
+	t.mu.progress, t.mu.next, t.mu.durable = progress, next, make(map[int]bool)
+	for range settleWorkers {
+		t.workers.Add(1)
+		go t.run()
 	}
-	go t.run()
 	return t
 }
 
 // failure is the error of a file added earlier, nil so far.
 func (t *settler) failure() error {
-	select {
-	case <-t.failed:
-		return t.err
-	default:
-		return nil
-	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mu.err
 }
 
 // add hands over a file. It waits while maxUnsettledFiles are queued: the disk sets the pace then. After a failure files are still
@@ -58,24 +64,21 @@ func (t *settler) wait() error {
 	if !t.ended {
 		t.ended = true
 		close(t.files)
+		t.workers.Wait()
+		_ = t.mu.progress.Close() // a hint: every line of it is checked again
 	}
-	<-t.done
-	return t.err
+	return t.failure()
 }
 
 func (t *settler) run() {
-	defer close(t.done)
+	defer t.workers.Done()
 	for r := range t.files {
-		if t.err != nil {
+		if t.failure() != nil {
 			_ = r.file.Close() // fetched again
 			continue
 		}
-		if err := t.settle(r); err != nil {
-			t.err = err
-			close(t.failed)
-		}
+		t.note(r.index, t.settle(r))
 	}
-	_ = t.progress.Close() // a hint: every line of it is checked again
 }
 
 func (t *settler) settle(r receivedFile) error {
@@ -87,8 +90,22 @@ func (t *settler) settle(r receivedFile) error {
 		name := t.f.m.files[r.index].Name
 		return errors.Join(fmt.Errorf("make received file %q durable: %w", name, err), t.f.fs.Remove(t.f.path(name)))
 	}
-	if _, err := t.progress.Write([]byte(progressLine(r.index, t.f.m))); err != nil {
-		return fmt.Errorf("write progress: %w", err)
-	}
 	return nil
+}
+
+// note writes the lines that a settled file makes possible.
+func (t *settler) note(index int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.durable[index] = err == nil
+	for t.mu.err == nil && err == nil && t.mu.durable[t.mu.next] {
+		delete(t.mu.durable, t.mu.next)
+		if _, werr := t.mu.progress.Write([]byte(progressLine(t.mu.next, t.f.m))); werr != nil {
+			err = fmt.Errorf("write progress: %w", werr)
+		}
+		t.mu.next++
+	}
+	if err != nil && t.mu.err == nil {
+		t.mu.err = err
+	}
 }

@@ -16,8 +16,8 @@ func receivedOp(op errorfs.Op, kind errorfs.OpKind) bool {
 	return op.Kind == kind && strings.Contains(op.Path, "/incoming/") && strings.Contains(op.Path, "/files/")
 }
 
-// While a slow disk makes a file durable the next ones are received, but no more than maxUnsettledFiles, and no line of progress
-// promises what is not durable.
+// While a slow disk makes a file durable the next ones are received, and no line of progress promises what is not durable: not of
+// files behind it either, though they are.
 func TestFilesAreReceivedWhileOthersAreMadeDurable(t *testing.T) {
 	a := bigLeader(t)
 	files := checkpointManifest(t, a).files
@@ -25,9 +25,12 @@ func TestFilesAreReceivedWhileOthersAreMadeDurable(t *testing.T) {
 	held, release := make(chan struct{}), make(chan struct{})
 	var syncs atomic.Int32
 	b.fs = errorfs.Wrap(b.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if receivedOp(op, errorfs.OpFileSync) && syncs.Add(1) == 1 {
-			close(held)
-			<-release
+		if receivedOp(op, errorfs.OpFileSync) {
+			syncs.Add(1)
+			if strings.HasSuffix(op.Path, "/"+files[0].Name) {
+				close(held)
+				<-release
+			}
 		}
 		return nil
 	}))
@@ -57,9 +60,9 @@ func TestAFileWhoseFsyncFailsIsFetchedAgain(t *testing.T) {
 	var syncs, firsts atomic.Int32
 	b.fs = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch {
-		case receivedOp(op, errorfs.OpFileSync) && int(syncs.Add(1)) == bad+1:
+		case receivedOp(op, errorfs.OpFileSync) && strings.HasSuffix(op.Path, "/"+files[bad].Name) && syncs.Add(1) == 1:
 			return errors.New("injected: the disk is ill")
-		case receivedOp(op, errorfs.OpFileWriteAt) && op.Offset == 0 && strings.HasSuffix(op.Path, files[bad].Name):
+		case receivedOp(op, errorfs.OpFileWriteAt) && op.Offset == 0 && strings.HasSuffix(op.Path, "/"+files[bad].Name):
 			firsts.Add(1)
 		}
 		return nil

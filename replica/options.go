@@ -87,6 +87,8 @@ const (
 	linkBufferBytes     = 16 << 10  // replies and frame headers; longer reads go past it
 	linkReadBytes       = 256 << 10 // one read of the stream
 	maxUnsettledFiles   = 8         // received files that wait for their fsync
+	settleWorkers       = 4         // received files that are fsynced at a time
+	spoolBuffers        = 4         // buffers of maxChunkBytes for received chunks
 	maxRecordBytes      = 256 << 10 // data units of the stream that go into one log record together
 	maxUnitBytes        = 1 << 30   // one MULTI..EXEC: Redis' own bound of a client's query buffer
 	maxUnwrittenBytes   = 8 << 20   // bytes received but not yet written to the log

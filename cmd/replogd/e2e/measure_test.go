@@ -69,7 +69,7 @@ func fullSyncTime(t *testing.T, c contestant, keys, size int) time.Duration {
 	began := time.Now()
 	replica.replicaOf(master)
 	pollFast(t, 10*time.Minute, func() bool {
-		fields, err := replica.info()
+		fields, err := replica.info("replication")
 		return err == nil && fields["master_link_status"] == "up"
 	})
 	took := time.Since(began)
@@ -99,7 +99,7 @@ func TestMeasureResume(t *testing.T) {
 		began := time.Now()
 		reaches := func(field string) time.Duration {
 			pollFast(t, 10*time.Minute, func() bool {
-				fields, err := replica.info()
+				fields, err := replica.info("replication")
 				offset, _ := strconv.ParseInt(fields[field], 10, 64)
 				return err == nil && offset >= target
 			})

@@ -333,8 +333,8 @@ func (n *node) setting(name string) string {
 }
 
 // info is INFO, all sections, by field.
-func (n *node) info() (map[string]string, error) {
-	text, err := n.client().Info(context.Background()).Result()
+func (n *node) info(sections ...string) (map[string]string, error) {
+	text, err := n.client().Info(context.Background(), sections...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("INFO of %s: %w", n.name, err)
 	}
