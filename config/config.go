@@ -81,6 +81,11 @@ type Config struct {
 	ClientQueryBufferLimit  int64
 	ClientOutputBufferLimit OutputLimits
 
+	// From where on OBJECT ENCODING no longer answers the compact encoding: elements, and bytes of an element.
+	HashMaxListpackEntries, HashMaxListpackValue int64
+	ZSetMaxListpackEntries, ZSetMaxListpackValue int64
+	SetMaxIntsetEntries                          int64
+
 	// Observability.
 	SlowlogLogSlowerThan    time.Duration // negative = off, 0 = every command
 	SlowlogMaxLen           int

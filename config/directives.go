@@ -96,7 +96,7 @@ func seconds(v value) time.Duration {
 // table lists the directives that mean something here. Names, defaults, ranges and mutability were measured on
 // redis-server 7.0.15 unless the row says "own".
 func table() []*directive {
-	return slices.Concat(networkRows(), processRows(), dataRows(), replicationRows(), clientRows(), inertRows())
+	return slices.Concat(networkRows(), processRows(), dataRows(), replicationRows(), clientRows(), encodingRows(), inertRows())
 }
 
 func networkRows() []*directive {
@@ -248,6 +248,29 @@ func clientRows() []*directive {
 			name: "client-output-buffer-limit", kind: outputLimits, def: "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
 			bind: func(c *Config, v value) { c.ClientOutputBufferLimit = v.limits },
 		},
+	}
+}
+
+// encodingRows decide what OBJECT ENCODING answers.
+func encodingRows() []*directive {
+	return []*directive{
+		{
+			name: "hash-max-listpack-entries", aliases: []string{"hash-max-ziplist-entries"}, kind: integer, def: "512", max: maxInt64,
+			bind: func(c *Config, v value) { c.HashMaxListpackEntries = v.n },
+		},
+		{
+			name: "hash-max-listpack-value", aliases: []string{"hash-max-ziplist-value"}, kind: memory, def: "64", max: maxInt64,
+			bind: func(c *Config, v value) { c.HashMaxListpackValue = v.n },
+		},
+		{
+			name: "zset-max-listpack-entries", aliases: []string{"zset-max-ziplist-entries"}, kind: integer, def: "128", max: maxInt64,
+			bind: func(c *Config, v value) { c.ZSetMaxListpackEntries = v.n },
+		},
+		{
+			name: "zset-max-listpack-value", aliases: []string{"zset-max-ziplist-value"}, kind: memory, def: "64", max: maxInt64,
+			bind: func(c *Config, v value) { c.ZSetMaxListpackValue = v.n },
+		},
+		{name: "set-max-intset-entries", kind: integer, def: "512", max: maxInt64, bind: func(c *Config, v value) { c.SetMaxIntsetEntries = v.n }},
 	}
 }
 

@@ -10,7 +10,7 @@ const (
 	whyNoFork      = "nothing is forked for snapshots or rewrites"
 	whyNoEviction  = "nothing is evicted: data lies on disk; memory is bounded by block-cache-size, row-cache-size and memtable-size"
 	whyNoLazyFree  = "deleting is always constant time, the space is reclaimed in the background"
-	whyNoEncodings = "values are rows on disk, there are no in-memory encodings to tune"
+	whyNoEncodings = "values are rows on disk, there is no in-memory encoding to tune"
 	whyNoDefrag    = "there is no in-memory keyspace to defragment or rehash"
 	whyNoThreads   = "connections run on as many cores as there are"
 	whyNoTLS       = "TLS is not supported"
@@ -80,15 +80,10 @@ func inertMemoryRows() []*directive {
 		{name: "lfu-log-factor", kind: integer, def: "10", max: maxInt32, inert: whyNoEviction},
 		{name: "lfu-decay-time", kind: integer, def: "1", max: maxInt32, inert: whyNoEviction},
 
-		{name: "hash-max-listpack-entries", aliases: []string{"hash-max-ziplist-entries"}, kind: integer, def: "512", max: maxInt64, inert: whyNoEncodings},
-		{name: "hash-max-listpack-value", aliases: []string{"hash-max-ziplist-value"}, kind: memory, def: "64", max: maxInt64, inert: whyNoEncodings},
-		{name: "zset-max-listpack-entries", aliases: []string{"zset-max-ziplist-entries"}, kind: integer, def: "128", max: maxInt64, inert: whyNoEncodings},
-		{name: "zset-max-listpack-value", aliases: []string{"zset-max-ziplist-value"}, kind: memory, def: "64", max: maxInt64, inert: whyNoEncodings},
 		{name: "list-max-listpack-size", aliases: []string{"list-max-ziplist-size"}, kind: integer, def: "-2", min: -maxInt32 - 1, max: maxInt32, inert: whyNoEncodings},
 		{name: "list-compress-depth", kind: integer, def: "0", max: maxInt32, inert: whyNoEncodings},
 		{name: "list-max-ziplist-entries", kind: text, hidden: true, inert: whyNoEncodings},
 		{name: "list-max-ziplist-value", kind: text, hidden: true, inert: whyNoEncodings},
-		{name: "set-max-intset-entries", kind: integer, def: "512", max: maxInt64, inert: whyNoEncodings},
 		{name: "hll-sparse-max-bytes", kind: memory, def: "3000", max: maxInt64, inert: whyNoEncodings},
 		{name: "stream-node-max-bytes", kind: memory, def: "4096", max: maxInt64, inert: whyNoEncodings},
 		{name: "stream-node-max-entries", kind: integer, def: "100", max: maxInt64, inert: whyNoEncodings},

@@ -121,3 +121,15 @@ func withScratch(n int, fn func(b []byte) error) error {
 	scratch.Put(p)
 	return err
 }
+
+const maxInt64 = math.MaxInt64
+
+// argRange reads args[i] as an integer from lowest to highest, or answers the error.
+func (c *call) argRange(i int, lowest, highest int64) (n int64, ok bool) {
+	n, ok = c.argInt(i)
+	if ok && (n < lowest || n > highest) {
+		c.w.Error(fmt.Sprintf("ERR value is out of range, value must between %d and %d", lowest, highest)) // sic
+		return 0, false
+	}
+	return n, ok
+}

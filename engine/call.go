@@ -18,7 +18,8 @@ type handler func(c *call) error
 type call struct {
 	e      *Engine
 	ds     *dataset
-	tx     *tx // nil: a read outside the sequencer
+	tx     *tx   // nil: a read outside the sequencer
+	v      *view // of a read that must see several rows as of one commit; nil: the newest rows
 	s      *Session
 	w      *resp.Writer
 	args   [][]byte // args[0] is the command's name; they alias the connection's buffer: copy what is kept

@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"bytes"
-
-	"replogd/engine/keys"
-)
+import "bytes"
 
 // cmdRename is RENAME key newkey.
 func cmdRename(c *call) error { return c.rename(false) }
@@ -51,9 +47,7 @@ func (c *call) moveKey(from, to *keyRef) error {
 	if err := c.put(to, from.Head); err != nil {
 		return err
 	}
-	if err := c.remove(from); err != nil {
-		return err
-	}
+	c.forget(from)
 	c.propagateSelf()
 	return nil
 }
@@ -109,9 +103,6 @@ func cmdCopy(c *call) error {
 		c.w.Int(0)
 		return nil
 	}
-	if from.Type != keys.TypeString {
-		panic("BUG: engine: COPY of a " + from.Type.String() + " would share its elements")
-	}
 	to, err := c.open(db, c.args[2])
 	if err != nil {
 		return err
@@ -120,7 +111,11 @@ func cmdCopy(c *call) error {
 		c.w.Int(0)
 		return nil
 	}
-	if err := c.put(&to, from.Head); err != nil {
+	h, err := c.copyElements(&from.Head)
+	if err != nil {
+		return err
+	}
+	if err := c.put(&to, h); err != nil {
 		return err
 	}
 	c.propagateSelf()

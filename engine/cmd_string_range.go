@@ -15,6 +15,9 @@ func cmdAppend(c *call) error {
 		}
 	}
 	h := keys.Head{ExpireMs: k.ExpireMs}
+	if k.ok {
+		h.Encoding = keys.EncodingRaw
+	}
 	size := len(k.Value) + len(tail)
 	err = withScratch(size, func(b []byte) error {
 		copy(b[copy(b, k.Value):], tail)
@@ -51,7 +54,7 @@ func cmdSetRange(c *call) error {
 	if ok, err := c.fits(offset, int64(len(value))); !ok {
 		return err
 	}
-	h := keys.Head{ExpireMs: k.ExpireMs}
+	h := keys.Head{ExpireMs: k.ExpireMs, Encoding: keys.EncodingRaw}
 	size := max(len(k.Value), int(offset)+len(value))
 	err = withScratch(size, func(b []byte) error {
 		clear(b[copy(b, k.Value):])

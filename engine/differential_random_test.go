@@ -63,6 +63,22 @@ func drawLine(t *rapid.T, pattern string) []string {
 			words[i] = rapid.SampledFrom([]string{"NX", "XX", "GT", "LT"}).Draw(t, word)
 		case "setopt":
 			words[i] = rapid.SampledFrom([]string{"NX", "XX", "GET", "get", "KEEPTTL"}).Draw(t, word)
+		case "elem":
+			words[i] = someElements.Draw(t, word)
+		case "score":
+			words[i] = someScores.Draw(t, word)
+		case "bound":
+			words[i] = rapid.SampledFrom([]string{"", "", "("}).Draw(t, "exclusive") + someScores.Draw(t, word)
+		case "lex":
+			words[i] = someLexBounds.Draw(t, word)
+		case "index":
+			words[i] = someIndexes.Draw(t, word)
+		case "side":
+			words[i] = rapid.SampledFrom([]string{"LEFT", "RIGHT"}).Draw(t, word)
+		case "aggregate":
+			words[i] = rapid.SampledFrom([]string{"SUM", "MIN", "MAX"}).Draw(t, word)
+		case "zaddopt":
+			words[i] = rapid.SampledFrom([]string{"NX", "XX", "GT", "LT", "CH", "ch", "INCR"}).Draw(t, word)
 		default:
 			if rapid.IntRange(0, 9).Draw(t, "case") == 0 {
 				words[i] = strings.ToLower(word)

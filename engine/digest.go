@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"replogd/engine/keys"
+	"replogd/engine/resp"
 )
 
 // digest is Redis' 160-bit digest of a data set: independent of order, equal for equal data.
@@ -71,18 +72,83 @@ func digestDB(ctx context.Context, v *view, db int, id uint32, total *digest) er
 		if err != nil {
 			return corruptRow(it.key(), err)
 		}
-		one := digestKey(key, &h)
+		one, err := digestKey(v, key, &h)
+		if err != nil {
+			return err
+		}
 		total.xor(one[:])
 	}
 	return it.err()
 }
 
-func digestKey(key []byte, h *keys.Head) (d digest) {
+// digestKey is the digest of one key: its name, its type, what it holds, and whether it expires.
+func digestKey(v *view, key []byte, h *keys.Head) (d digest, err error) {
 	d.mix(key)
 	d.mix(binary.BigEndian.AppendUint32(nil, uint32(h.Type)))
-	d.mix(h.Value)
+	switch h.Type {
+	case keys.TypeString:
+		d.mix(h.Value)
+	case keys.TypeList:
+		err = v.eachRow(keys.TagList, h.UID, func(_, value []byte) error {
+			d.mix(value)
+			return nil
+		})
+	default:
+		err = v.eachRow(keys.TagField, h.UID, func(row, value []byte) error { return d.element(h.Type, row, value) })
+	}
 	if h.ExpireMs != 0 {
 		d.xor([]byte("!!expire!!"))
 	}
-	return d
+	return d, err
+}
+
+// element adds a member or field, whose order does not matter.
+func (d *digest) element(t keys.Type, row, value []byte) error {
+	_, field, err := keys.ParseField(row)
+	if err != nil {
+		return corruptRow(row, err)
+	}
+	var one digest
+	switch t {
+	case keys.TypeSet:
+		d.xor(field)
+		return nil
+	case keys.TypeHash:
+		one.mix(field)
+		one.mix(value)
+	case keys.TypeZSet:
+		score, err := keys.ParseBits(value)
+		if err != nil {
+			return corruptRow(row, err)
+		}
+		one.mix(field)
+		one.mix(resp.AppendDouble(nil, score))
+	case keys.TypeString, keys.TypeList, keys.TypeStream: // their elements are in order
+	}
+	d.xor(one[:])
+	return nil
+}
+
+// eachRow calls fn with every row of a collection in a table, in order.
+func (v *view) eachRow(tag byte, uid uint64, fn func(row, value []byte) error) (err error) {
+	lower, upper := keys.UIDBounds(tag, uid, uid)
+	it, err := v.iter(lower, upper)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := it.close(); err == nil {
+			err = cerr
+		}
+	}()
+	for ok := it.first(); ok; ok = it.next() {
+		value, err := it.value()
+		if err != nil {
+			return err
+		}
+		if err := fn(it.key(), value); err != nil {
+			return err
+		}
+	}
+	return it.err()
 }

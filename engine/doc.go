@@ -33,10 +33,20 @@
 //
 //	0x00 name                                    system; the only one is "state" (state.go)
 //	0x10 db:u32 slot:u16 hash:u48 key            a key; value: type:4 encoding:4 flags:u8 [expire:u64] payload
+//	0x20 uid:u64 hash:u48 field                  a field of a hash (its value), a member of a set (none) or of a sorted set (its score)
+//	0x21 uid:u64 index:u64                       an element of a list
+//	0x23 uid:u64 score:u64 member                a sorted set in order; empty value, or 01 if the score is -0
 //	0x30 db:u32                                  a flushed database whose rows wait to be removed
+//	0x31 uid:u64                                 a collection that no key has any more, likewise; value: its type, for people
 //	0x40 db:u32 expire:u64 key                   expiry index (milliseconds since 1970), empty value
 //
-// 0x20 to 0x25 are kept for the elements of collections. slot is Redis Cluster's CRC-16 slot, hash the upper 48 bits of the
+// 0x24 and 0x25 are kept for streams. The payload of a string is its bytes. That of a collection is its uid and its number of
+// elements as unsigned varints, and for a list the index of its first element (u64): the others follow without gaps. A uid names the
+// elements for as long as they exist and is never used again, so renaming, overwriting and deleting a collection, whatever its size,
+// touch the key's row and at most 64 others. The score of a sorted set's member is its IEEE 754 bits; in the order of scores they are
+// inverted if negative, else the first bit is, which makes bytewise order that of numbers.
+//
+// The encoding is what OBJECT ENCODING answers and nothing else: rows look alike under all of them. slot is Redis Cluster's CRC-16 slot, hash the upper 48 bits of the
 // key's xxHash64. A SCAN cursor is (slot, hash) + 1: the order is that of the rows, so a cursor needs no memory in the server and
 // holds after a restart and on every node of a chain. Flag bit 0: an expiry follows. Other flags, types and encodings are refused
 // as damage or a newer format.

@@ -54,6 +54,7 @@ type Engine struct {
 		role  role
 		state state
 		tx    tx
+		hints placeHints
 	}
 
 	frozen  chan struct{} // kick for the drainer: a memtable is full

@@ -97,6 +97,7 @@ func (e *Engine) execWrites(ctx context.Context, s *Session, reqs []Request, w *
 	}
 	if err != nil {
 		// Nothing of the run has been logged or stored: every command of it is answered alike.
+		e.seq.hints = placeHints{}
 		w.Truncate(mark)
 		text := e.storeError(err)
 		for range n {

@@ -211,20 +211,21 @@ func (v *view) iter(lower, upper []byte) (*rowIter, error) {
 	return newRowIter(tablesOf(nil, v.active, v.frozen), files, lower, upper), nil
 }
 
-// iterLocked opens an iterator over the keyspace and the tx's own changes. The caller holds the sequencer as long as it is open.
-func (ds *dataset) iterLocked(t *tx, lower, upper []byte) (*rowIter, error) {
+// iterLocked opens an iterator over the keyspace and the tx's own changes; without inFiles the files are known to hold nothing there.
+// The caller holds the sequencer as long as it is open.
+func (ds *dataset) iterLocked(t *tx, lower, upper []byte, inFiles bool) (*rowIter, error) {
+	var files *pebble.Iterator
+	var err error
 	ds.mem.mu.RLock()
 	active, frozen := ds.mem.mu.active, ds.mem.mu.frozen
-	files, err := ds.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if inFiles {
+		files, err = ds.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	}
 	ds.mem.mu.RUnlock()
 	if err != nil {
 		return nil, fmt.Errorf("scan keyspace: %w", err)
 	}
-	var own *memtable.Table
-	if t != nil {
-		own = t.ordered()
-	}
-	return newRowIter(tablesOf(own, active, frozen), files, lower, upper), nil
+	return newRowIter(tablesOf(t.ordered(), active, frozen), files, lower, upper), nil
 }
 
 // tablesOf lists tables from the newest to the oldest.

@@ -28,6 +28,9 @@ type Options struct {
 	// nil: never.
 	HoldExpiry func() bool
 
+	// Limits is read afresh for every command that needs it. nil: DefaultLimits.
+	Limits func() Limits
+
 	Logger *slog.Logger // nil: nothing is logged
 
 	// Fatal is called when the store can no longer run (its files cannot be written); it must not return. Default: log, exit 1.
@@ -80,6 +83,10 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.HoldExpiry == nil {
 		o.HoldExpiry = func() bool { return false }
+	}
+	if o.Limits == nil {
+		limits := DefaultLimits()
+		o.Limits = func() Limits { return limits }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

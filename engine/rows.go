@@ -95,6 +95,9 @@ func (c *call) readRow(row []byte) (value []byte, ok bool, err error) {
 			return value, ok, nil
 		}
 	}
+	if c.v != nil {
+		return c.v.get(row)
+	}
 	return c.ds.row(row)
 }
 
@@ -110,11 +113,20 @@ func (c *call) dbID(db int) uint32 {
 	if c.tx != nil {
 		return c.tx.state.dbs[db].id
 	}
+	if c.v != nil {
+		return c.v.dbIDs[db]
+	}
 	return (*c.ds.dbIDs.Load())[db]
 }
 
-// put writes the key's row, new or not, and keeps the counts and the expiry index in step. h.Value is copied.
+// put writes the key's row, new or not, and keeps the counts and the expiry index in step. The elements of a collection that it
+// overwrites go. h.Value is copied.
 func (c *call) put(k *keyRef, h keys.Head) error {
+	if k.ok && k.Collection() && k.UID != h.UID {
+		if err := c.dropElements(&k.Head); err != nil {
+			return err
+		}
+	}
 	data := make([]byte, 0, len(k.row)+keys.MaxHeadOverhead+len(h.Value))
 	data = keys.AppendHead(append(data, k.row...), h)
 	c.moveExpiry(k, h.ExpireMs)
@@ -128,14 +140,24 @@ func (c *call) put(k *keyRef, h keys.Head) error {
 	return nil
 }
 
-// remove deletes an existing key.
+// remove deletes an existing key and all that belongs to it.
 func (c *call) remove(k *keyRef) error {
+	if k.Collection() {
+		if err := c.dropElements(&k.Head); err != nil {
+			return err
+		}
+	}
+	c.forget(k)
+	return nil
+}
+
+// forget deletes an existing key and leaves the elements of a collection to whoever has them now.
+func (c *call) forget(k *keyRef) {
 	c.moveExpiry(k, 0)
 	c.tx.change(bytes.Clone(k.row), len(k.row), true, true)
 	c.tx.touch(k.row)
 	c.tx.state.dbs[k.db].keys--
 	k.ok, k.Head = false, keys.Head{}
-	return nil
 }
 
 // setRow writes a row other than a key's; both slices are copied. existed says whether it was there before.

@@ -108,6 +108,12 @@ func (b *intBuf) text(n int64) []byte { return strconv.AppendInt(b[:0], n, 10) }
 // Words of effects, spelt as Redis spells them when it rewrites a command.
 var (
 	wordSet       = []byte("SET")
+	wordHSet      = []byte("HSET")
+	wordSRem      = []byte("SREM")
+	wordLPop      = []byte("LPOP")
+	wordRPop      = []byte("RPOP")
+	wordZPopMin   = []byte("ZPOPMIN")
+	wordZPopMax   = []byte("ZPOPMAX")
 	wordPXAT      = []byte("PXAT")
 	wordKeepTTL   = []byte("KEEPTTL")
 	wordPExpireAt = []byte("PEXPIREAT")

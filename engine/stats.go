@@ -40,7 +40,7 @@ func (e *Engine) Stats() Stats {
 	ds := e.acquire()
 	defer ds.release()
 	m := ds.db.Metrics()
-	dead, err := readReclaimQueue(ds)
+	waiting, err := reclaimPending(ds)
 	if err != nil {
 		e.o.Logger.Error("keyspace statistics are incomplete", "err", err)
 	}
@@ -56,6 +56,6 @@ func (e *Engine) Stats() Stats {
 		Compactions:     m.Compact.Count,
 		CompactionDebt:  m.Compact.EstimatedDebt,
 		ThrottledNanos:  e.throttle.waited.Load(),
-		ReclaimPending:  int64(len(dead)),
+		ReclaimPending:  waiting,
 	}
 }

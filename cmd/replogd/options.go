@@ -41,7 +41,15 @@ func backlogOptions(cfg *config.Manager, log *slog.Logger) backlog.Options {
 	}
 }
 
-func engineOptions(c *config.Config, b *backlog.Backlog, writeRefusal func() string, holdExpiry func() bool, log *slog.Logger) engine.Options {
+func limits(c *config.Config) engine.Limits {
+	return engine.Limits{
+		HashEntries: c.HashMaxListpackEntries, HashValue: c.HashMaxListpackValue, SetIntset: c.SetMaxIntsetEntries,
+		ZSetEntries: c.ZSetMaxListpackEntries, ZSetValue: c.ZSetMaxListpackValue,
+	}
+}
+
+func engineOptions(cfg *config.Manager, b *backlog.Backlog, writeRefusal func() string, holdExpiry func() bool, log *slog.Logger) engine.Options {
+	c := cfg.Current()
 	rowCache := c.RowCacheSize
 	if rowCache == 0 {
 		rowCache = -1 // 0 means the default there
@@ -50,6 +58,7 @@ func engineOptions(c *config.Config, b *backlog.Backlog, writeRefusal func() str
 		FS: vfs.Default, Dir: c.Dir, Backlog: b, Databases: c.Databases,
 		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: rowCache, MemTableBytes: c.MemTableSize,
 		WriteGuard: writeRefusal, HoldExpiry: holdExpiry, Logger: log,
+		Limits: func() engine.Limits { return limits(cfg.Current()) },
 	}
 }
 

@@ -20,7 +20,13 @@ func build() (map[string]*Spec, []*Spec) {
 		specs []*Spec
 	}{
 		{"string", stringCommands},
+		{"hash", hashCommands},
+		{"list", listCommands},
+		{"set", setCommands},
+		{"sorted-set", zsetCommands},
+		{"sorted-set", zsetRangeCommands},
 		{"generic", genericCommands},
+		{"generic", valueCommands},
 		{"connection", connectionCommands},
 		{"server", serverCommands},
 		{"server", replicationCommands},

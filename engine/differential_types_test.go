@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Few elements, so that they meet: integers, others, long ones.
+var (
+	someElements = rapid.SampledFrom([]string{
+		"a", "b", "c", "d", "e", "1", "2", "3", "-7", "10", "9223372036854775807", "9223372036854775808", "007", "", "a\x00b",
+		strings.Repeat("x", 64), strings.Repeat("y", 65),
+	})
+	someScores = rapid.OneOf(
+		rapid.SampledFrom([]string{"0", "1", "2", "3", "-1", "-0", "1.5", "inf", "-inf", "+inf", "1e300", "0.1", "nan", "x", "3.0", "17179869184"}),
+		rapid.Map(rapid.IntRange(-5, 5), func(n int) string { return fmt.Sprint(n) }),
+	)
+	someLexBounds = rapid.SampledFrom([]string{"-", "+", "[a", "(a", "[b", "(c", "[", "(", "[9", "[zz", "a", ""})
+	someIndexes   = rapid.SampledFrom([]string{"0", "1", "2", "3", "-1", "-2", "-3", "5", "100", "-100", "x", "9223372036854775807"})
+)
+
+// genericLines are what programs of every type have beside the commands of the type.
+var genericLines = []string{
+	"DEL key", "DEL key key", "TYPE key", "RENAME key key", "RENAMENX key key", "COPY key key", "COPY key key REPLACE", "EXISTS key key",
+	"SET key elem", "GET key", "APPEND key elem", "PEXPIREAT key 4102444800000", "PERSIST key", "PEXPIRETIME key", "DBSIZE",
+	"SCAN 0 COUNT 1000 TYPE hash", "SCAN 0 COUNT 1000 TYPE list", "SCAN 0 COUNT 1000 TYPE set", "SCAN 0 COUNT 1000 TYPE zset",
+	"MOVE key 1", "STRLEN key", "INCR key", "OBJECT ENCODING key", "OBJECT ENCODING key", "OBJECT REFCOUNT key",
+}
+
+var typeLines = map[string][]string{
+	"hash": {
+		"HGETALL key", "HSET key elem elem", "HSET key elem elem", "HSET key elem elem elem elem", "HSET key elem elem elem", "HMSET key elem elem",
+		"HSET key elem number", "HSETNX key elem elem", "HGET key elem", "HMGET key elem elem elem", "HDEL key elem", "HDEL key elem elem elem",
+		"HLEN key", "HSTRLEN key elem", "HEXISTS key elem", "HKEYS key", "HVALS key", "HINCRBY key elem number", "HINCRBY key elem index",
+		"HINCRBYFLOAT key elem float", "HRANDFIELD key 100", "HRANDFIELD key 100 WITHVALUES", "HRANDFIELD key 0", "HRANDFIELD key x",
+		"HSCAN key 0", "HSCAN key 0 COUNT 1000", "HSCAN key 0 MATCH a*", "HSCAN key x", "HSCAN key 0 COUNT 0",
+	},
+	"list": {
+		"LRANGE key 0 -1", "LPUSH key elem", "RPUSH key elem", "LPUSH key elem elem elem", "RPUSH key elem elem elem elem", "LPUSHX key elem",
+		"RPUSHX key elem elem", "LPOP key", "RPOP key", "LPOP key index", "RPOP key index", "LLEN key", "LINDEX key index", "LSET key index elem",
+		"LRANGE key index index", "LTRIM key index index", "LREM key index elem", "LREM key 0 elem", "LINSERT key BEFORE elem elem",
+		"LINSERT key AFTER elem elem", "LINSERT key elem elem elem", "LPOS key elem", "LPOS key elem RANK index", "LPOS key elem COUNT index",
+		"LPOS key elem RANK index COUNT index MAXLEN index", "LMOVE key key side side", "RPOPLPUSH key key", "LMPOP 1 key side",
+		"LMPOP 2 key key side COUNT index", "LMPOP index key side", "RPUSH key a b c d e a b c", "RPUSH key 1 2 3 1 2 3",
+	},
+	"set": {
+		"SMEMBERS key", "SADD key elem", "SADD key elem elem elem", "SADD key 1 2 3", "SREM key elem", "SREM key elem elem elem", "SCARD key",
+		"SISMEMBER key elem", "SMISMEMBER key elem elem", "SMOVE key key elem", "SPOP key 100", "SPOP key 0", "SPOP key -1", "SPOP key x",
+		"SRANDMEMBER key 100", "SRANDMEMBER key 0", "SINTER key key", "SUNION key key key", "SDIFF key key", "SINTERSTORE key key key",
+		"SUNIONSTORE key key key", "SDIFFSTORE key key key", "SINTERCARD 2 key key", "SINTERCARD 2 key key LIMIT index", "SINTERCARD index key",
+		"SSCAN key 0", "SSCAN key 0 COUNT 1000", "SSCAN key 0 MATCH [12]", "SADD key 5 a", "SINTERSTORE key key",
+	},
+	"zset": {
+		"ZRANGE key 0 -1 WITHSCORES", "ZADD key score elem", "ZADD key score elem score elem", "ZADD key 1 a 2 b 3 c", "ZADD key 0 a 0 b 0 c 0 d",
+		"ZADD key zaddopt score elem", "ZADD key zaddopt zaddopt score elem", "ZADD key zaddopt score elem score elem", "ZINCRBY key score elem",
+		"ZREM key elem", "ZREM key elem elem elem", "ZCARD key", "ZSCORE key elem", "ZMSCORE key elem elem", "ZRANK key elem", "ZREVRANK key elem",
+		"ZCOUNT key bound bound", "ZLEXCOUNT key lex lex", "ZRANGE key index index", "ZRANGE key index index REV WITHSCORES",
+		"ZRANGE key bound bound BYSCORE", "ZRANGE key bound bound BYSCORE REV WITHSCORES", "ZRANGE key bound bound BYSCORE LIMIT index index",
+		"ZRANGE key lex lex BYLEX", "ZRANGE key lex lex BYLEX REV", "ZRANGE key lex lex BYLEX LIMIT index index", "ZRANGE key index index LIMIT 1 1",
+		"ZREVRANGE key index index", "ZRANGEBYSCORE key bound bound WITHSCORES LIMIT index index", "ZREVRANGEBYSCORE key bound bound",
+		"ZRANGEBYLEX key lex lex", "ZREVRANGEBYLEX key lex lex LIMIT index index", "ZRANGESTORE key key index index",
+		"ZRANGESTORE key key bound bound BYSCORE REV", "ZREMRANGEBYRANK key index index", "ZREMRANGEBYSCORE key bound bound",
+		"ZREMRANGEBYLEX key lex lex", "ZPOPMIN key", "ZPOPMAX key", "ZPOPMIN key index", "ZPOPMAX key index", "ZMPOP 1 key MIN", "ZMPOP 2 key key MAX COUNT index",
+		"ZRANDMEMBER key 100", "ZRANDMEMBER key 100 WITHSCORES", "ZSCAN key 0", "ZUNION 2 key key", "ZUNION 2 key key WITHSCORES",
+		"ZUNION 2 key key WEIGHTS score score AGGREGATE aggregate WITHSCORES", "ZINTER 2 key key WITHSCORES", "ZINTER 3 key key key AGGREGATE aggregate WITHSCORES",
+		"ZDIFF 2 key key WITHSCORES", "ZUNIONSTORE key 2 key key WEIGHTS score score", "ZINTERSTORE key 2 key key AGGREGATE aggregate",
+		"ZDIFFSTORE key 2 key key", "ZINTERCARD 2 key key", "ZINTERCARD 2 key key LIMIT index", "ZUNION index key", "SADD key elem elem", "SADD key 1 2",
+	},
+}
+
+// TestTypeProgramsAsRedis runs random programs of each type on both sides: same replies, same streams, same data and digest at the end,
+// and the same rows on a follower that has seen nothing but the stream. Memtables are small and flushed at random.
+func TestTypeProgramsAsRedis(t *testing.T) {
+	for name, lines := range typeLines {
+		t.Run(name, func(t *testing.T) {
+			all := append(append(append([]string{}, lines...), lines...), genericLines...)
+			p := newPair(t, smallStore)
+			rapid.Check(t, func(t *rapid.T) {
+				p.reset(t, rapid.IntRange(2, 3).Draw(t, "protocol"))
+				var program strings.Builder
+				for range rapid.IntRange(30, 90).Draw(t, "length") {
+					words := drawLine(t, all[drawEvenly(t, len(all))])
+					line := fmt.Sprintf("%q", words)
+					fmt.Fprintln(&program, line)
+					p.compare(t, line, byteArgs(words...))
+					if rapid.IntRange(0, 30).Draw(t, "flush") == 30 {
+						require.NoError(t, p.leader.e.Flush(context.Background()))
+					}
+				}
+				p.compareStreams(t, program.String())
+				p.compareKeyspaces(t, program.String())
+				p.compareTypes(t, program.String())
+			})
+			p.compareAfterRestart(t)
+		})
+	}
+}
+
+// compareTypes requires that both sides hold the same collections, down to DEBUG DIGEST.
+func (p *pair) compareTypes(t testCase, program string) {
+	t.Helper()
+	for _, key := range []string{"a", "b", "c", "d", "{a}x", ""} {
+		for _, words := range [][]string{
+			{"TYPE", key},
+			{"GET", key},
+			{"HGETALL", key},
+			{"LRANGE", key, "0", "-1"},
+			{"SMEMBERS", key},
+			{"ZRANGE", key, "0", "-1", "WITHSCORES"},
+			{"HLEN", key},
+			{"LLEN", key},
+			{"SCARD", key},
+			{"ZCARD", key},
+			{"PEXPIRETIME", key},
+			{"OBJECT", "ENCODING", key},
+		} {
+			p.compare(t, program, byteArgs(words...))
+		}
+	}
+	want := p.stock.run(byteArgs("DEBUG", "DIGEST"))
+	require.Equal(t, string(want), "+"+p.leader.digest()+"\r\n", "DEBUG DIGEST after\n%s", program)
+}

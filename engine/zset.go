@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"bytes"
+	"math"
+
+	"replogd/engine/keys"
+)
+
+// zset is an open sorted set. Each member has two rows: one by member with the score as its value (keys.AppendField), for look-ups, and
+// one by score and member (keys.AppendScore), which is the order.
+type zset struct {
+	c *call
+	k keyRef
+	h keys.Head // as it is going to be
+}
+
+// openZSet opens a key for sorted-set commands; ok is false if it holds something else, which has been answered.
+func (c *call) openZSet(key []byte) (x zset, ok bool, err error) {
+	k, ok, err := c.openAs(key, keys.TypeZSet)
+	return zset{c: c, k: k, h: k.Head}, ok, err
+}
+
+// newZSet is a sorted set under construction, for a key that is written when it is done.
+func (c *call) newZSet() zset { return zset{c: c, h: c.newHead(keys.TypeZSet)} }
+
+func (x *zset) writable() {
+	if !x.k.ok && x.h.UID == 0 {
+		x.c.start(&x.k, keys.TypeZSet)
+		x.h = x.k.Head
+	}
+}
+
+// score looks a member up.
+func (x *zset) score(member []byte) (score float64, ok bool, err error) {
+	if x.h.Count == 0 {
+		return 0, false, nil
+	}
+	row := x.c.fieldRow(x.h.UID, member)
+	value, ok, err := x.c.elem(x.h.UID, row)
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	if score, err = keys.ParseBits(value); err != nil {
+		return 0, false, corruptRow(row, err)
+	}
+	return score, true, nil
+}
+
+// insert adds a member that is known to be absent.
+func (x *zset) insert(member []byte, score float64) {
+	x.writable()
+	limits := x.c.e.o.Limits()
+	x.h.Count++
+	if int64(len(member)) > limits.ZSetValue || x.h.Count > limits.ZSetEntries {
+		x.h.Encoding = keys.EncodingSkiplist
+	}
+	keep := len(x.c.rowBuf)
+	x.putRows(member, score, false)
+	x.c.rowBuf = x.c.rowBuf[:keep]
+}
+
+// presize sets the encoding of a sorted set that is made of these members at once.
+func (x *zset) presize(members []scored) {
+	limits := x.c.e.o.Limits()
+	for _, m := range members {
+		if int64(len(m.member)) > limits.ZSetValue || int64(len(members)) > limits.ZSetEntries {
+			x.h.Encoding = keys.EncodingSkiplist
+			return
+		}
+	}
+}
+
+// putRows writes both rows of a member; existed says that the one by member is there already. -0 becomes 0 in the compact encoding,
+// as in Redis, which has no sign for it there.
+func (x *zset) putRows(member []byte, score float64, existed bool) {
+	c := x.c
+	if score == 0 && x.h.Encoding == keys.EncodingListpack {
+		score = 0
+	}
+	var bits [8]byte
+	c.setRow(c.fieldRow(x.h.UID, member), keys.AppendBits(bits[:0], score), existed)
+	row := x.scoreRow(score, member)
+	var value []byte
+	if score == 0 && math.Signbit(score) {
+		value = keys.NegativeZero
+	}
+	c.setRow(row, value, false)
+	if first, ok := c.e.seq.hints.get(x.h.UID); ok && bytes.Compare(row, first) < 0 {
+		c.e.seq.hints.put(x.h.UID, bytes.Clone(row))
+	}
+}
+
+// move gives an existing member another score.
+func (x *zset) move(member []byte, from, to float64) {
+	keep := len(x.c.rowBuf)
+	x.c.deleteRow(x.scoreRow(from, member))
+	x.putRows(member, to, true)
+	x.c.rowBuf = x.c.rowBuf[:keep]
+}
+
+// remove takes out an existing member.
+func (x *zset) remove(member []byte, score float64) {
+	keep := len(x.c.rowBuf)
+	x.c.deleteRow(x.c.fieldRow(x.h.UID, member))
+	x.c.deleteRow(x.scoreRow(score, member))
+	x.c.rowBuf = x.c.rowBuf[:keep]
+	x.h.Count--
+}
+
+func (x *zset) scoreRow(score float64, member []byte) []byte {
+	from := len(x.c.rowBuf)
+	x.c.rowBuf = keys.AppendScore(x.c.rowBuf, x.h.UID, score, member)
+	return x.c.rowBuf[from:len(x.c.rowBuf):len(x.c.rowBuf)]
+}
+
+func (x *zset) save() error {
+	if x.h.Count == 0 {
+		x.c.dropHint(x.h.UID)
+	}
+	return x.c.save(&x.k, x.h)
+}
+
+// dropHint forgets where a collection begins: it is no more.
+func (c *call) dropHint(uid uint64) { c.e.seq.hints.drop(uid) }
+
+// scored is a member with its score.
+type scored struct {
+	member []byte
+	score  float64
+}
+
+// walkScores calls fn with the members whose score rows lie in [lower, upper), in order or backwards, until it returns false. member is
+// valid during fn. Under the sequencer no row may be changed meanwhile.
+func (x *zset) walkScores(lower, upper []byte, back bool, fn func(member []byte, score float64) (more bool, err error)) (err error) {
+	it, err := x.c.between(x.h.UID, lower, upper)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := it.close(); err == nil {
+			err = cerr
+		}
+	}()
+	step := it.next
+	ok := false
+	if back {
+		step, ok = it.prev, it.last()
+	} else {
+		ok = it.first()
+	}
+	for ; ok; ok = step() {
+		score, member, err := keys.ParseScore(it.key())
+		if err != nil {
+			return corruptRow(it.key(), err)
+		}
+		if score == 0 {
+			value, err := it.value()
+			if err != nil {
+				return err
+			}
+			if bytes.Equal(value, keys.NegativeZero) {
+				score = math.Copysign(0, -1)
+			}
+		}
+		if more, err := fn(member, score); err != nil || !more {
+			return err
+		}
+	}
+	return it.err()
+}
+
+// scoreBounds are those of all score rows.
+func (x *zset) scoreBounds() (lower, upper []byte) {
+	return keys.UIDBounds(keys.TagScore, x.h.UID, x.h.UID)
+}
+
+// walkAll is walkScores over everything.
+func (x *zset) walkAll(back bool, fn func(member []byte, score float64) (bool, error)) error {
+	lower, upper := x.scoreBounds()
+	return x.walkScores(lower, upper, back, fn)
+}
+
+// takeEnds collects copies of count members from the lowest or highest score on. From the lowest it begins where the last pop ended.
+func (x *zset) takeEnds(highest bool, count int64) (taken []scored, err error) {
+	if count <= 0 {
+		return nil, nil
+	}
+	lower, upper := x.scoreBounds()
+	underSequencer := x.c.tx != nil && !highest
+	if underSequencer {
+		if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
+			lower = first
+		}
+	}
+	err = x.walkScores(lower, upper, highest, func(member []byte, score float64) (bool, error) {
+		taken = append(taken, scored{bytes.Clone(member), score})
+		return int64(len(taken)) < count, nil
+	})
+	if err == nil && int64(len(taken)) != min(count, x.h.Count) {
+		err = corruptCount(&x.h, int64(len(taken)))
+	}
+	if err == nil && underSequencer {
+		last := taken[len(taken)-1]
+		x.c.e.seq.hints.put(x.h.UID, keys.AppendScore(nil, x.h.UID, last.score, last.member))
+	}
+	return taken, err
+}
