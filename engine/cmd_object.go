@@ -86,26 +86,3 @@ func cmdObjectFreq(c *call) error {
 			"Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
 	})
 }
-
-var objectHelp = []string{
-	"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-	"ENCODING <key>",
-	"    How Redis would keep the value.",
-	"FREQ <key>",
-	"    Refused: access frequencies are not kept.",
-	"IDLETIME <key>",
-	"    Always 0: access times are not kept.",
-	"REFCOUNT <key>",
-	"    The number of references to the value.",
-	"HELP",
-	"    This text.",
-}
-
-// cmdObjectHelp is OBJECT HELP.
-func cmdObjectHelp(c *call) error {
-	c.w.Array(len(objectHelp))
-	for _, line := range objectHelp {
-		c.w.Simple(line)
-	}
-	return nil
-}

@@ -85,7 +85,6 @@ var commandList = []*Command{
 	newCommand("msetnx", writes, cmdMSetNX),
 	newCommand("object|encoding", reads, cmdObjectEncoding),
 	newCommand("object|freq", reads, cmdObjectFreq),
-	newCommand("object|help", reads, cmdObjectHelp),
 	newCommand("object|idletime", reads, cmdObjectIdleTime),
 	newCommand("object|refcount", reads, cmdObjectRefCount),
 	newCommand("persist", writes, cmdPersist),

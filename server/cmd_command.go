@@ -16,6 +16,16 @@ var commandCommands = map[string]handler{
 	"command|list":            cmdCommandList,
 	"command|getkeys":         cmdCommandGetKeys,
 	"command|getkeysandflags": cmdCommandGetKeysAndFlags,
+	"object|help": help("OBJECT", []string{
+		"ENCODING <key>",
+		"    How Redis would keep the value.",
+		"FREQ <key>",
+		"    Refused: access frequencies are not kept.",
+		"IDLETIME <key>",
+		"    Always 0: access times are not kept.",
+		"REFCOUNT <key>",
+		"    The number of references to the value.",
+	}),
 	"command|help": help("COMMAND", []string{
 		"(no subcommand)", "    Return details about all Redis commands.",
 		"COUNT", "    Return the total number of commands in this Redis server.",
