@@ -29,7 +29,7 @@ var genericLines = []string{
 	"DEL key", "DEL key key", "TYPE key", "RENAME key key", "RENAMENX key key", "COPY key key", "COPY key key REPLACE", "EXISTS key key",
 	"SET key elem", "GET key", "APPEND key elem", "PEXPIREAT key 4102444800000", "PERSIST key", "PEXPIRETIME key", "DBSIZE",
 	"SCAN 0 COUNT 1000 TYPE hash", "SCAN 0 COUNT 1000 TYPE list", "SCAN 0 COUNT 1000 TYPE set", "SCAN 0 COUNT 1000 TYPE zset",
-	"MOVE key 1", "STRLEN key", "INCR key", "OBJECT ENCODING key", "OBJECT ENCODING key", "OBJECT REFCOUNT key",
+	"MOVE key 1", "STRLEN key", "INCR key", "OBJECT ENCODING key", "OBJECT ENCODING key",
 }
 
 var typeLines = map[string][]string{

@@ -113,6 +113,7 @@ func (e *Engine) drainOldest(running context.Context, ds *dataset) (worked bool,
 		return true, fmt.Errorf("take drained rows into the keyspace: %w", err)
 	}
 	ds.filedUID.Store(f.nextUID)
+	ds.fileVersion.Add(1)
 	ds.mem.dropFrozen()
 	e.flushes.Add(1)
 	e.noteDurable(ds, f.end)

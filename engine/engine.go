@@ -55,6 +55,7 @@ type Engine struct {
 		state state
 		tx    tx
 		hints placeHints
+		aheads
 	}
 
 	frozen  chan struct{} // kick for the drainer: a memtable is full

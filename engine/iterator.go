@@ -15,13 +15,25 @@ import (
 // until the next step and read-only.
 type rowIter struct {
 	tables []tableSource // newest first
-	files  *pebble.Iterator
+	files  fileIter      // nil: they hold nothing there
 	// filesOK says whether files stands at a row.
 	filesOK      bool
 	lower, upper []byte
 	at           int // source of the present row: index of tables, len(tables) for files
 	back         bool
 	failed       error
+}
+
+// fileIter is what an iteration needs of the files: a Pebble iterator, or rows read before (ahead.go), with the same bounds.
+type fileIter interface {
+	SeekGE(key []byte) bool
+	SeekLT(key []byte) bool
+	Next() bool
+	Prev() bool
+	Key() []byte
+	ValueAndErr() ([]byte, error)
+	Error() error
+	Close() error
 }
 
 // tableSource is one memtable's part of an iteration.
@@ -32,7 +44,7 @@ type tableSource struct {
 }
 
 // newRowIter makes an iterator over [lower, upper). files may be nil: they are known to hold nothing there.
-func newRowIter(tables []*memtable.Table, files *pebble.Iterator, lower, upper []byte) *rowIter {
+func newRowIter(tables []*memtable.Table, files fileIter, lower, upper []byte) *rowIter {
 	it := &rowIter{files: files, lower: lower, upper: upper, tables: make([]tableSource, 0, len(tables))}
 	for _, t := range tables {
 		if t.Len() > 0 {
@@ -214,17 +226,18 @@ func (v *view) iter(lower, upper []byte) (*rowIter, error) {
 // iterLocked opens an iterator over the keyspace and the tx's own changes; without inFiles the files are known to hold nothing there.
 // The caller holds the sequencer as long as it is open.
 func (ds *dataset) iterLocked(t *tx, lower, upper []byte, inFiles bool) (*rowIter, error) {
-	var files *pebble.Iterator
-	var err error
+	var files fileIter
 	ds.mem.mu.RLock()
 	active, frozen := ds.mem.mu.active, ds.mem.mu.frozen
 	if inFiles {
-		files, err = ds.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		it, err := ds.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			ds.mem.mu.RUnlock()
+			return nil, fmt.Errorf("scan keyspace: %w", err)
+		}
+		files = it
 	}
 	ds.mem.mu.RUnlock()
-	if err != nil {
-		return nil, fmt.Errorf("scan keyspace: %w", err)
-	}
 	return newRowIter(tablesOf(t.ordered(), active, frozen), files, lower, upper), nil
 }
 

@@ -81,9 +81,13 @@ func (x *list) at(i int64) ([]byte, error) {
 	row := x.row(x.first + uint64(i))
 	value, ok, err := x.c.elem(x.h.UID, row)
 	if err == nil && !ok {
-		err = corruptRow(row, fmt.Errorf("element %d of list %d is missing", i, x.h.UID))
+		err = x.missing(i, row)
 	}
 	return value, err
+}
+
+func (x *list) missing(i int64, row []byte) error {
+	return corruptRow(row, fmt.Errorf("element %d of list %d is missing", i, x.h.UID))
 }
 
 // set replaces element i.
@@ -95,12 +99,16 @@ func (x *list) pop(head bool) ([]byte, error) {
 	if head {
 		i = 0
 	}
-	value, err := x.at(i)
+	row := x.row(x.first + uint64(i))
+	value, ok, err := x.c.elemNear(x.h.UID, row, !head)
+	if err == nil && !ok {
+		err = x.missing(i, row)
+	}
 	if err != nil {
 		return nil, err
 	}
 	value = bytes.Clone(value)
-	x.c.deleteRow(x.row(x.first + uint64(i)))
+	x.c.deleteRow(row)
 	x.h.Count--
 	if head {
 		x.first++

@@ -84,6 +84,7 @@ func (e *Engine) install(ds *dataset, s *state) {
 	ds.filedUID.Store(s.nextUID)
 	e.seq.Lock()
 	s.copyTo(&e.seq.state)
+	e.seq.hints, e.seq.aheads = placeHints{}, aheads{} // of another keyspace's collections
 	e.ds.Store(ds)
 	e.seq.Unlock()
 	e.advance(s.applied)

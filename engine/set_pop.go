@@ -36,24 +36,17 @@ func (x *set) march() (member []byte, err error) {
 		from = keys.AppendFieldPlace(nil, x.h.UID, rand.Uint64()>>16)
 	}
 	lower, upper := keys.UIDBounds(keys.TagField, x.h.UID, x.h.UID)
-	for _, bounds := range [][2][]byte{{from, upper}, {lower, upper}} {
-		it, err := c.between(x.h.UID, bounds[0], bounds[1])
-		if err != nil {
-			return nil, err
-		}
-		found := it.first()
-		if found {
-			_, field, perr := keys.ParseField(it.key())
-			if perr != nil {
-				perr = corruptRow(it.key(), perr)
+	for _, row := range [][]byte{from, lower} {
+		err := c.near(x.h.UID, row, upper, false, func(it *rowIter) (bool, error) {
+			_, field, err := keys.ParseField(it.key())
+			if err != nil {
+				return false, corruptRow(it.key(), err)
 			}
-			member, err = bytes.Clone(field), perr
+			member = bytes.Clone(field)
 			hints.put(x.h.UID, bytes.Clone(it.key()))
-		}
-		if cerr := it.close(); err == nil {
-			err = cerr
-		}
-		if err != nil || found {
+			return false, nil
+		})
+		if err != nil || member != nil {
 			return member, err
 		}
 	}

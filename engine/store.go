@@ -35,6 +35,9 @@ type dataset struct {
 	filed     atomic.Uint64 // offset that db holds
 	filedUID  atomic.Uint64 // collections from here on have no row in db
 
+	// fileVersion grows when rows have come into the files, before memory gives them up.
+	fileVersion atomic.Uint64
+
 	generation uint64
 
 	dbIDs  atomic.Pointer[[]uint32] // internal number by logical database, as committed

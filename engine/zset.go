@@ -150,24 +150,33 @@ func (x *zset) walkScores(lower, upper []byte, back bool, fn func(member []byte,
 		ok = it.first()
 	}
 	for ; ok; ok = step() {
-		score, member, err := keys.ParseScore(it.key())
+		member, score, err := scoreAt(it)
 		if err != nil {
-			return corruptRow(it.key(), err)
-		}
-		if score == 0 {
-			value, err := it.value()
-			if err != nil {
-				return err
-			}
-			if bytes.Equal(value, keys.NegativeZero) {
-				score = math.Copysign(0, -1)
-			}
+			return err
 		}
 		if more, err := fn(member, score); err != nil || !more {
 			return err
 		}
 	}
 	return it.err()
+}
+
+// scoreAt reads the score row an iterator stands at; member is valid until it moves.
+func scoreAt(it *rowIter) (member []byte, score float64, err error) {
+	score, member, err = keys.ParseScore(it.key())
+	if err != nil {
+		return nil, 0, corruptRow(it.key(), err)
+	}
+	if score == 0 {
+		value, err := it.value()
+		if err != nil {
+			return nil, 0, err
+		}
+		if bytes.Equal(value, keys.NegativeZero) {
+			score = math.Copysign(0, -1)
+		}
+	}
+	return member, score, nil
 }
 
 // scoreBounds are those of all score rows.
@@ -181,26 +190,28 @@ func (x *zset) walkAll(back bool, fn func(member []byte, score float64) (bool, e
 	return x.walkScores(lower, upper, back, fn)
 }
 
-// takeEnds collects copies of count members from the lowest or highest score on. From the lowest it begins where the last pop ended.
+// takeEnds collects copies of count members from the lowest or highest score on, under the sequencer. From the lowest it begins where
+// the last pop ended.
 func (x *zset) takeEnds(highest bool, count int64) (taken []scored, err error) {
 	if count <= 0 {
 		return nil, nil
 	}
 	lower, upper := x.scoreBounds()
-	underSequencer := x.c.tx != nil && !highest
-	if underSequencer {
-		if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
-			lower = first
-		}
+	row, bound := lower, upper
+	if highest {
+		row, bound = upper, lower
+	} else if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
+		row = first
 	}
-	err = x.walkScores(lower, upper, highest, func(member []byte, score float64) (bool, error) {
+	err = x.c.near(x.h.UID, row, bound, highest, func(it *rowIter) (bool, error) {
+		member, score, err := scoreAt(it)
 		taken = append(taken, scored{bytes.Clone(member), score})
-		return int64(len(taken)) < count, nil
+		return int64(len(taken)) < count, err
 	})
 	if err == nil && int64(len(taken)) != min(count, x.h.Count) {
 		err = corruptCount(&x.h, int64(len(taken)))
 	}
-	if err == nil && underSequencer {
+	if err == nil && !highest {
 		last := taken[len(taken)-1]
 		x.c.e.seq.hints.put(x.h.UID, keys.AppendScore(nil, x.h.UID, last.score, last.member))
 	}
