@@ -29,6 +29,11 @@ const (
 
 var commandList = []*Command{
 	newCommand("append", writes, cmdAppend),
+	newCommand("bitcount", reads, cmdBitCount),
+	newCommand("bitfield", writes, cmdBitField),
+	newCommand("bitfield_ro", reads, cmdBitFieldRO),
+	newCommand("bitop", writes, cmdBitOp),
+	newCommand("bitpos", reads, cmdBitPos),
 	newCommand("copy", writes, cmdCopy),
 	newCommand("dbsize", reads, cmdDBSize),
 	newCommand("decr", writes, cmdDecr),
@@ -41,6 +46,7 @@ var commandList = []*Command{
 	newCommand("flushall", writes, cmdFlushAll),
 	newCommand("flushdb", writes, cmdFlushDB),
 	newCommand("get", reads, cmdGet),
+	newCommand("getbit", reads, cmdGetBit),
 	newCommand("getdel", writes, cmdGetDel),
 	newCommand("getex", writes, cmdGetEx),
 	newCommand("getrange", reads, cmdGetRange),
@@ -106,6 +112,7 @@ var commandList = []*Command{
 	newCommand("sdiff", reads, cmdSDiff),
 	newCommand("sdiffstore", writes, cmdSDiffStore),
 	newCommand("set", writes, cmdSet),
+	newCommand("setbit", writes, cmdSetBit),
 	newCommand("setex", writes, cmdSetEx),
 	newCommand("setnx", writes, cmdSetNX),
 	newCommand("setrange", writes, cmdSetRange),

@@ -73,6 +73,16 @@ func drawLine(t *rapid.T, pattern string) []string {
 			words[i] = someLexBounds.Draw(t, word)
 		case "index":
 			words[i] = someIndexes.Draw(t, word)
+		case "bit":
+			words[i] = rapid.SampledFrom([]string{"0", "1", "0", "1", "2", "x"}).Draw(t, word)
+		case "field":
+			words[i] = rapid.SampledFrom([]string{"u1", "u8", "i8", "u5", "i5", "u63", "i64", "i63", "u16", "i1", "u64", "i65", "i0", "x8"}).Draw(t, word)
+		case "place":
+			words[i] = rapid.SampledFrom([]string{"0", "1", "7", "8", "13", "#0", "#1", "#3", "100", "-1", "#-1", "x", "4294967296"}).Draw(t, word)
+		case "bitunit":
+			words[i] = rapid.SampledFrom([]string{"BIT", "BYTE", "bit", "X"}).Draw(t, word)
+		case "policy":
+			words[i] = rapid.SampledFrom([]string{"WRAP", "SAT", "X"}).Draw(t, word)
 		case "side":
 			words[i] = rapid.SampledFrom([]string{"LEFT", "RIGHT"}).Draw(t, word)
 		case "aggregate":

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,15 @@ var typeLines = map[string][]string{
 		"HLEN key", "HSTRLEN key elem", "HEXISTS key elem", "HKEYS key", "HVALS key", "HINCRBY key elem number", "HINCRBY key elem index",
 		"HINCRBYFLOAT key elem float", "HRANDFIELD key 100", "HRANDFIELD key 100 WITHVALUES", "HRANDFIELD key 0", "HRANDFIELD key x",
 		"HSCAN key 0", "HSCAN key 0 COUNT 1000", "HSCAN key 0 MATCH a*", "HSCAN key x", "HSCAN key 0 COUNT 0",
+	},
+	"bitmap": {
+		"GET key", "SETBIT key place bit", "SETBIT key place bit", "GETBIT key place", "SET key value", "SET key number", "BITCOUNT key",
+		"BITCOUNT key index index", "BITCOUNT key index index bitunit", "BITCOUNT key index", "BITPOS key bit", "BITPOS key bit index",
+		"BITPOS key bit index index", "BITPOS key bit index index bitunit", "BITOP AND key key key", "BITOP OR key key key", "BITOP XOR key key key",
+		"BITOP NOT key key", "BITOP NOT key key key", "BITFIELD key GET field place", "BITFIELD key SET field place number",
+		"BITFIELD key OVERFLOW policy INCRBY field place number", "BITFIELD key INCRBY field place index GET field place",
+		"BITFIELD key OVERFLOW policy SET field place number INCRBY field place number SET field place index", "BITFIELD_RO key GET field place",
+		"BITFIELD_RO key SET field place 1", "BITFIELD key SET u8 #0 255 INCRBY u8 #0 index", "BITFIELD key", "HSET key a b",
 	},
 	"list": {
 		"LRANGE key 0 -1", "LPUSH key elem", "RPUSH key elem", "LPUSH key elem elem elem", "RPUSH key elem elem elem elem", "LPUSHX key elem",
@@ -79,6 +89,9 @@ func TestTypeProgramsAsRedis(t *testing.T) {
 	for name, lines := range typeLines {
 		t.Run(name, func(t *testing.T) {
 			all := append(append(append([]string{}, lines...), lines...), genericLines...)
+			if name == "bitmap" { // a bit command makes a string raw in Redis even if it changes nothing, and then its replica has another encoding
+				all = slices.DeleteFunc(all, func(line string) bool { return strings.HasPrefix(line, "OBJECT") })
+			}
 			p := newPair(t, smallStore)
 			rapid.Check(t, func(t *rapid.T) {
 				p.reset(t, rapid.IntRange(2, 3).Draw(t, "protocol"))
@@ -94,7 +107,7 @@ func TestTypeProgramsAsRedis(t *testing.T) {
 				}
 				p.compareStreams(t, program.String())
 				p.compareKeyspaces(t, program.String())
-				p.compareTypes(t, program.String())
+				p.compareTypes(t, program.String(), name != "bitmap")
 			})
 			p.compareAfterRestart(t)
 		})
@@ -102,7 +115,7 @@ func TestTypeProgramsAsRedis(t *testing.T) {
 }
 
 // compareTypes requires that both sides hold the same collections, down to DEBUG DIGEST.
-func (p *pair) compareTypes(t testCase, program string) {
+func (p *pair) compareTypes(t testCase, program string, encodings bool) {
 	t.Helper()
 	for _, key := range []string{"a", "b", "c", "d", "{a}x", ""} {
 		for _, words := range [][]string{
@@ -119,7 +132,9 @@ func (p *pair) compareTypes(t testCase, program string) {
 			{"PEXPIRETIME", key},
 			{"OBJECT", "ENCODING", key},
 		} {
-			p.compare(t, program, byteArgs(words...))
+			if encodings || words[0] != "OBJECT" {
+				p.compare(t, program, byteArgs(words...))
+			}
 		}
 	}
 	want := p.stock.run(byteArgs("DEBUG", "DIGEST"))

@@ -52,6 +52,7 @@ func (a Arg) from(version string) Arg       { a.Since = version; return a }
 func (a Arg) deprecated(version string) Arg { a.DeprecatedSince = version; return a }
 func (a Arg) optional() Arg                 { a.Optional = true; return a }
 func (a Arg) multiple() Arg                 { a.Multiple = true; return a }
+func (a Arg) withToken() Arg                { a.MultipleToken = true; return a }
 func (a Arg) named(name string) Arg         { a.Name = name; return a }
 
 // flagNames are the flags in the words and the order of COMMAND DOCS.

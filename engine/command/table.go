@@ -20,6 +20,7 @@ func build() (map[string]*Spec, []*Spec) {
 		specs []*Spec
 	}{
 		{"string", stringCommands},
+		{"bitmap", bitmapCommands},
 		{"hash", hashCommands},
 		{"list", listCommands},
 		{"set", setCommands},

@@ -1,0 +1,92 @@
+package command
+
+// bitmapCommands are the commands on the bits of strings.
+var bitmapCommands = []*Spec{
+	{
+		Name: "bitcount", Arity: -2, Since: "2.6.0", Flags: ReadOnly,
+		Finders:    []KeyFinder{keysAt(1, 0, 1, KeyRO|KeyAccess)},
+		Categories: []string{"@bitmap"},
+		Summary:    "Count the bits that are set in a string",
+		Complexity: "O(N), N bytes looked at",
+		Args: []Arg{
+			key("key"),
+			block("index",
+				integer("start"),
+				integer("end"),
+				oneOf("index_unit", token("BYTE"), token("BIT")).from("7.0.0").optional(),
+			).optional(),
+		},
+	},
+	{
+		Name: "bitfield", Arity: -2, Since: "3.2.0", Flags: Write | DenyOOM,
+		Finders: []KeyFinder{
+			keysAt(1, 0, 1, KeyRW|KeyAccess|KeyUpdate|KeyVariable).note("This command allows both access and modification of the key"),
+		},
+		Categories: []string{"@bitmap"},
+		Summary:    "Read and change integers of any width within a string",
+		Complexity: "O(1) per operation",
+		Args: []Arg{
+			key("key"),
+			oneOf("operation",
+				block("encoding_offset", str("encoding"), integer("offset")).after("GET"),
+				block("write",
+					oneOf("wrap_sat_fail", token("WRAP"), token("SAT"), token("FAIL")).after("OVERFLOW").optional(),
+					oneOf("write_operation",
+						block("encoding_offset_value", str("encoding"), integer("offset"), integer("value")).after("SET"),
+						block("encoding_offset_increment", str("encoding"), integer("offset"), integer("increment")).after("INCRBY"),
+					),
+				),
+			).optional().multiple(),
+		},
+	},
+	{
+		Name: "bitfield_ro", Arity: -2, Since: "6.0.0", Flags: ReadOnly | Fast,
+		Finders:    []KeyFinder{keysAt(1, 0, 1, KeyRO|KeyAccess)},
+		Categories: []string{"@bitmap"},
+		Summary:    "Read integers of any width within a string",
+		Complexity: "O(1) per operation",
+		Args: []Arg{
+			key("key"),
+			block("encoding_offset", str("encoding"), integer("offset")).after("GET").optional().multiple().withToken(),
+		},
+	},
+	{
+		Name: "bitop", Arity: -4, Since: "2.6.0", Flags: Write | DenyOOM,
+		Finders:    []KeyFinder{keysAt(2, 0, 1, KeyOW|KeyUpdate), keysAt(3, -1, 1, KeyRO|KeyAccess)},
+		Categories: []string{"@bitmap"},
+		Summary:    "Combine strings bit by bit and store the result",
+		Complexity: "O(N), N bytes of the longest string",
+		Args:       []Arg{str("operation"), key("destkey"), keyOf("key", 1).multiple()},
+	},
+	{
+		Name: "bitpos", Arity: -3, Since: "2.8.7", Flags: ReadOnly,
+		Finders:    []KeyFinder{keysAt(1, 0, 1, KeyRO|KeyAccess)},
+		Categories: []string{"@bitmap"},
+		Summary:    "Find the first bit that is set, or is not",
+		Complexity: "O(N), N bytes looked at",
+		Args: []Arg{
+			key("key"),
+			integer("bit"),
+			block("index",
+				integer("start"),
+				block("end_index", integer("end"), oneOf("index_unit", token("BYTE"), token("BIT")).from("7.0.0").optional()).optional(),
+			).optional(),
+		},
+	},
+	{
+		Name: "getbit", Arity: 3, Since: "2.2.0", Flags: ReadOnly | Fast,
+		Finders:    []KeyFinder{keysAt(1, 0, 1, KeyRO|KeyAccess)},
+		Categories: []string{"@bitmap"},
+		Summary:    "Read a bit of a string",
+		Complexity: "O(1)",
+		Args:       []Arg{key("key"), integer("offset")},
+	},
+	{
+		Name: "setbit", Arity: 4, Since: "2.2.0", Flags: Write | DenyOOM,
+		Finders:    []KeyFinder{keysAt(1, 0, 1, KeyRW|KeyAccess|KeyUpdate)},
+		Categories: []string{"@bitmap"},
+		Summary:    "Change a bit of a string and return what it was",
+		Complexity: "O(1)",
+		Args:       []Arg{key("key"), integer("offset"), integer("value")},
+	},
+}
