@@ -11,6 +11,8 @@ var encodingNames = map[keys.Type][]string{
 	keys.TypeSet:  {keys.EncodingIntset: "intset", keys.EncodingSetHash: "hashtable"},
 	keys.TypeZSet: {keys.EncodingListpack: "listpack", keys.EncodingSkiplist: "skiplist"},
 	keys.TypeHash: {keys.EncodingListpack: "listpack", keys.EncodingHashtable: "hashtable"},
+
+	keys.TypeStream: {keys.EncodingStreamTree: "stream"},
 }
 
 const (

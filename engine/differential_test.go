@@ -360,6 +360,9 @@ func (p *pair) compareStreams(t testCase, program string) {
 	}
 	require.Equal(t, len(want), len(got), "number of effects of\n%s\nredis: %v\nours:  %v", program, want, got)
 	for i := range want {
+		if !sameEffect(want[i], got[i]) {
+			t.Logf("effect %d of\n%s\nredis: %v\nours:  %v", i, program, want[i], got[i]) // rapid may not be able to repeat it
+		}
 		require.True(t, sameEffect(want[i], got[i]), "effect %d of\n%s\nredis: %v\nours:  %v", i, program, want[i], got[i])
 	}
 }

@@ -65,6 +65,16 @@ var typeLines = map[string][]string{
 		"SUNIONSTORE key key key", "SDIFFSTORE key key key", "SINTERCARD 2 key key", "SINTERCARD 2 key key LIMIT index", "SINTERCARD index key",
 		"SSCAN key 0", "SSCAN key 0 COUNT 1000", "SSCAN key 0 MATCH [12]", "SADD key 5 a", "SINTERSTORE key key",
 	},
+	"stream": {
+		"XRANGE key - +", "XADD key newid elem elem", "XADD key newid elem elem", "XADD key newid elem elem elem elem", "XADD key newid elem elem elem",
+		"XADD key id elem elem", "XADD key NOMKSTREAM newid elem elem", "XADD key MAXLEN index newid elem elem", "XADD key MAXLEN = 3 newid elem elem",
+		"XADD key MINID id newid elem elem", "XADD key MAXLEN 2 LIMIT 1 newid elem elem", "XADD key MAXLEN 2 MINID 3 newid elem elem",
+		"XLEN key", "XRANGE key id id", "XRANGE key id id COUNT index", "XREVRANGE key id id", "XREVRANGE key + - COUNT index", "XREVRANGE key id id COUNT 2",
+		"XDEL key newid", "XDEL key id", "XDEL key newid newid newid", "XTRIM key MAXLEN index", "XTRIM key MINID newid", "XTRIM key MINID = id",
+		"XTRIM key MAXLEN = 3 LIMIT 2", "XTRIM key LIMIT 3", "XTRIM key MAXLEN 2 x", "XREAD STREAMS key id", "XREAD COUNT index STREAMS key key id id", "XREAD STREAMS key $",
+		"XREAD STREAMS key >", "XREAD STREAMS key key 0", "XREAD COUNT 2 STREAMS key 0", "XREAD key 0", "XSETID key id", "XSETID key newid ENTRIESADDED index",
+		"XSETID key newid MAXDELETEDID newid", "SCAN 0 TYPE stream COUNT 1000",
+	},
 	"zset": {
 		"ZRANGE key 0 -1 WITHSCORES", "ZADD key score elem", "ZADD key score elem score elem", "ZADD key 1 a 2 b 3 c", "ZADD key 0 a 0 b 0 c 0 d",
 		"ZADD key zaddopt score elem", "ZADD key zaddopt zaddopt score elem", "ZADD key zaddopt score elem score elem", "ZINCRBY key score elem",
@@ -129,6 +139,8 @@ func (p *pair) compareTypes(t testCase, program string, encodings bool) {
 			{"LLEN", key},
 			{"SCARD", key},
 			{"ZCARD", key},
+			{"XRANGE", key, "-", "+"},
+			{"XLEN", key},
 			{"PEXPIRETIME", key},
 			{"OBJECT", "ENCODING", key},
 		} {

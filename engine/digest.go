@@ -93,6 +93,8 @@ func digestKey(v *view, key []byte, h *keys.Head) (d digest, err error) {
 			d.mix(value)
 			return nil
 		})
+	case keys.TypeStream:
+		err = v.eachRow(keys.TagEntry, h.UID, d.entry)
 	default:
 		err = v.eachRow(keys.TagField, h.UID, func(row, value []byte) error { return d.element(h.Type, row, value) })
 	}
@@ -126,6 +128,23 @@ func (d *digest) element(t keys.Type, row, value []byte) error {
 	case keys.TypeString, keys.TypeList, keys.TypeStream: // their elements are in order
 	}
 	d.xor(one[:])
+	return nil
+}
+
+// entry adds a stream's entry.
+func (d *digest) entry(row, value []byte) error {
+	id, err := keys.ParseEntry(row)
+	if err != nil {
+		return corruptRow(row, err)
+	}
+	fields, err := keys.ParseFields(value)
+	if err != nil {
+		return corruptRow(row, err)
+	}
+	d.mix(fmt.Appendf(nil, "%d.%d", id.Ms, id.Seq))
+	for _, f := range fields {
+		d.mix(f)
+	}
 	return nil
 }
 

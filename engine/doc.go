@@ -36,12 +36,14 @@
 //	0x20 uid:u64 hash:u48 field                  a field of a hash (its value), a member of a set (none) or of a sorted set (its score)
 //	0x21 uid:u64 index:u64                       an element of a list
 //	0x23 uid:u64 score:u64 member                a sorted set in order; empty value, or 01 if the score is -0
+//	0x24 uid:u64 ms:u64 seq:u64                  an entry of a stream; value: each field and value behind its length (varint)
 //	0x30 db:u32                                  a flushed database whose rows wait to be removed
 //	0x31 uid:u64                                 a collection that no key has any more, likewise; value: its type, for people
 //	0x40 db:u32 expire:u64 key                   expiry index (milliseconds since 1970), empty value
 //
-// 0x24 and 0x25 are kept for streams. The payload of a string is its bytes. That of a collection is its uid and its number of
-// elements as unsigned varints, and for a list the index of its first element (u64): the others follow without gaps. A uid names the
+// 0x25 is kept for consumer groups. The payload of a string is its bytes. That of a collection is its uid and its number of
+// elements as unsigned varints, for a list also the index of its first element (u64): the others follow without gaps; for a stream its last id, the id of its first
+// entry and the highest id deleted (16 bytes each), then the entries ever added and the next group's number (varints). A uid names the
 // elements for as long as they exist and is never used again, so renaming, overwriting and deleting a collection, whatever its size,
 // touch the key's row and at most 64 others. The score of a sorted set's member is its IEEE 754 bits; in the order of scores they are
 // inverted if negative, else the first bit is, which makes bytewise order that of numbers.

@@ -48,7 +48,12 @@ func (n *testNode) reclaim() (passes int) {
 // fillCollection makes a collection of that type.
 func (n *testNode) fillCollection(kind, key string, size int) {
 	n.t.Helper()
-	for i := 0; i < size; i += 100 {
+	for i := range size {
+		if kind == "stream" {
+			n.exec(&n.client, fmt.Sprintf("XADD %s %d-1 f v", key, i+1))
+		}
+	}
+	for i := 0; i < size && kind != "stream"; i += 100 {
 		line := map[string]string{"hash": "HSET ", "list": "RPUSH ", "set": "SADD ", "zset": "ZADD "}[kind] + key
 		for j := i; j < min(i+100, size); j++ {
 			switch kind {
@@ -64,7 +69,7 @@ func (n *testNode) fillCollection(kind, key string, size int) {
 	}
 }
 
-var collectionKinds = []string{"hash", "list", "set", "zset"}
+var collectionKinds = []string{"hash", "list", "set", "stream", "zset"}
 
 // What goes, whatever takes it away, leaves no row behind; what stays loses none.
 func TestRemovedCollectionsAreReclaimed(t *testing.T) {

@@ -26,6 +26,7 @@ func build() (map[string]*Spec, []*Spec) {
 		{"set", setCommands},
 		{"sorted-set", zsetCommands},
 		{"sorted-set", zsetRangeCommands},
+		{"stream", streamCommands},
 		{"generic", genericCommands},
 		{"generic", valueCommands},
 		{"connection", connectionCommands},
