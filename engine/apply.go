@@ -144,6 +144,9 @@ func (a *applier) applyUnit(t *tx, unit resp.Unit, nowMs int64) error {
 // applyCommand executes one command of the stream. A command that changes no key may be passed over only if it is known to.
 func (a *applier) applyCommand(t *tx, args [][]byte, nowMs int64) error {
 	cmd := Lookup(args[0])
+	if cmd == nil && len(args) > 1 { // a subcommand: XGROUP CREATE
+		cmd = Lookup(bytes.Join(args[:2], []byte{'|'}))
+	}
 	if cmd == nil || !cmd.write {
 		return applySpecial(t, args)
 	}

@@ -206,7 +206,7 @@ type readArgs struct {
 	ids   int // index of the first id
 }
 
-func (c *call) parseRead(name string) (a readArgs, ok bool) {
+func (c *call) parseRead() (a readArgs, ok bool) {
 	for i := 1; i < len(c.args); i++ {
 		last := i+1 == len(c.args)
 		switch arg := c.args[i]; {
@@ -222,7 +222,7 @@ func (c *call) parseRead(name string) (a readArgs, ok bool) {
 		case isWord(arg, "STREAMS") && !last:
 			streams := len(c.args) - i - 1
 			if streams%2 != 0 {
-				c.w.Error("ERR Unbalanced " + name + " list of streams: for each stream key an ID or '$' must be specified.")
+				c.w.Error("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
 				return a, false
 			}
 			a.ids = i + 1 + streams/2
@@ -239,7 +239,7 @@ func (c *call) parseRead(name string) (a readArgs, ok bool) {
 
 // cmdXRead is XREAD [COUNT n] STREAMS key [key ...] id [id ...].
 func cmdXRead(c *call) error {
-	a, ok := c.parseRead("XREAD")
+	a, ok := c.parseRead()
 	if !ok {
 		return nil
 	}

@@ -136,11 +136,24 @@ var commandList = []*Command{
 	newCommand("ttl", reads, cmdTTL),
 	newCommand("type", reads, cmdType),
 	newCommand("unlink", writes, cmdDel),
+	newCommand("xack", writes, cmdXAck),
 	newCommand("xadd", writes, cmdXAdd),
+	newCommand("xautoclaim", writes, cmdXAutoClaim),
+	newCommand("xclaim", writes, cmdXClaim),
 	newCommand("xdel", writes, cmdXDel),
+	newCommand("xgroup|create", writes, cmdXGroupCreate),
+	newCommand("xgroup|createconsumer", writes, cmdXGroupCreateConsumer),
+	newCommand("xgroup|delconsumer", writes, cmdXGroupDelConsumer),
+	newCommand("xgroup|destroy", writes, cmdXGroupDestroy),
+	newCommand("xgroup|setid", writes, cmdXGroupSetID),
+	newCommand("xinfo|consumers", reads, cmdXInfoConsumers),
+	newCommand("xinfo|groups", reads, cmdXInfoGroups),
+	newCommand("xinfo|stream", reads, cmdXInfoStream),
 	newCommand("xlen", reads, cmdXLen),
+	newCommand("xpending", reads, cmdXPending),
 	newCommand("xrange", reads, cmdXRange),
 	newCommand("xread", reads, cmdXRead),
+	newCommand("xreadgroup", writes, cmdXReadGroup),
 	newCommand("xrevrange", reads, cmdXRevRange),
 	newCommand("xsetid", writes, cmdXSetID),
 	newCommand("xtrim", writes, cmdXTrim),
@@ -181,7 +194,7 @@ var commandList = []*Command{
 var commandIndex = indexCommands()
 
 // longestName bounds what Lookup looks at.
-const longestName = len("georadiusbymember_ro")
+const longestName = len("xgroup|createconsumer")
 
 func newCommand(name string, kind int, run handler) *Command {
 	return &Command{

@@ -14,9 +14,13 @@ import (
 
 // crashLines are commands of each type for the crash tests; %k is a key, %e an element, %n a number, %v a bulky value.
 var crashLines = map[string][]string{
-	"hash":   {"HSET %k %e %v", "HSET %k %e %v %e %v", "HDEL %k %e", "HINCRBY %k n%e %n", "DEL %k", "RENAME %k %k", "COPY %k %k REPLACE"},
-	"list":   {"LPUSH %k %v", "RPUSH %k %v %v", "LPOP %k", "RPOP %k 2", "LINSERT %k BEFORE %e %e", "LPUSH %k %e", "LREM %k 0 %e", "LTRIM %k 0 50", "LMOVE %k %k LEFT RIGHT", "DEL %k"},
-	"set":    {"SADD %k %e %e %e", "SADD %k %v", "SREM %k %e", "SPOP %k", "SPOP %k 3", "SMOVE %k %k %e", "SUNIONSTORE %k %k %k", "DEL %k"},
+	"hash": {"HSET %k %e %v", "HSET %k %e %v %e %v", "HDEL %k %e", "HINCRBY %k n%e %n", "DEL %k", "RENAME %k %k", "COPY %k %k REPLACE"},
+	"list": {"LPUSH %k %v", "RPUSH %k %v %v", "LPOP %k", "RPOP %k 2", "LINSERT %k BEFORE %e %e", "LPUSH %k %e", "LREM %k 0 %e", "LTRIM %k 0 50", "LMOVE %k %k LEFT RIGHT", "DEL %k"},
+	"set":  {"SADD %k %e %e %e", "SADD %k %v", "SREM %k %e", "SPOP %k", "SPOP %k 3", "SMOVE %k %k %e", "SUNIONSTORE %k %k %k", "DEL %k"},
+	"stream groups": {
+		"XADD %k * f %v", "XADD %k MAXLEN 30 * f %e", "XGROUP CREATE %k g 0 MKSTREAM", "XREADGROUP GROUP g c%n COUNT 3 STREAMS %k >", "XREADGROUP GROUP g d COUNT 5 STREAMS %k >",
+		"XAUTOCLAIM %k g e 0 0 COUNT 4", "XREADGROUP GROUP g d NOACK STREAMS %k >", "XGROUP DELCONSUMER %k g c%n", "XGROUP DESTROY %k g", "DEL %k", "COPY %k %k REPLACE",
+	},
 	"stream": {"XADD %k * f %v", "XADD %k * f %v", "XADD %k MAXLEN 20 * f %e", "XTRIM %k MAXLEN 30", "XADD %k MAXLEN ~ 50 * f %v", "DEL %k", "COPY %k %k REPLACE"},
 	"zset":   {"ZADD %k %n %e %n %e", "ZADD %k %n %v", "ZREM %k %e", "ZPOPMIN %k", "ZPOPMAX %k 2", "ZINCRBY %k %n %e", "ZUNIONSTORE %k 2 %k %k", "ZREMRANGEBYRANK %k 20 -1", "DEL %k"},
 }

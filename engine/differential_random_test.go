@@ -88,6 +88,10 @@ func drawLine(t *rapid.T, pattern string) []string {
 				"1-0", "1-1", "2-0", "5", "5-1", "7-*", "9-3", "12-0", "20", "20-*", "0-0", "0-1", "0-*", "x", "-", "+", "(5", "(5-1", "1-", "-1",
 				"18446744073709551615-18446744073709551615", "18446744073709551615-*", "5-1-1",
 			}).Draw(t, word)
+		case "group":
+			words[i] = rapid.SampledFrom([]string{"g", "g", "h", ""}).Draw(t, word)
+		case "consumer":
+			words[i] = rapid.SampledFrom([]string{"x", "y", "zz"}).Draw(t, word)
 		case "newid":
 			words[i] = fmt.Sprintf("%d-%d", rapid.IntRange(1, 60).Draw(t, "ms"), rapid.IntRange(0, 3).Draw(t, "seq"))
 		case "side":

@@ -257,6 +257,10 @@ func (p *pair) compare(t testCase, line string, args [][]byte) {
 		if bytes.HasPrefix(want, []byte("$-1")) == bytes.HasPrefix(got, []byte("$-1")) {
 			return
 		}
+	case name == "xpending" || name == "xinfo" || name == "xreadgroup":
+		if closeLines(string(want), string(got)) {
+			return
+		}
 	case unorderedReplies[name]:
 		// As bags of lines: the elements in any order, and all that surrounds them.
 		if slices.Equal(sortedLines(want), sortedLines(got)) {
@@ -270,6 +274,26 @@ func (p *pair) compare(t testCase, line string, args [][]byte) {
 var unorderedReplies = map[string]bool{
 	"keys": true, "scan": true, "hgetall": true, "hkeys": true, "hvals": true, "hscan": true, "smembers": true, "sscan": true,
 	"sinter": true, "sunion": true, "sdiff": true, "zscan": true, "spop": true, "hrandfield": true, "srandmember": true, "zrandmember": true,
+}
+
+// closeLines compares replies about streams: what depends on the clock or on Redis' inner structures may differ.
+func closeLines(want, got string) bool {
+	a, b := strings.Split(want, "\r\n"), strings.Split(got, "\r\n")
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		number := strings.HasPrefix(a[i], ":") && strings.HasPrefix(b[i], ":")
+		switch {
+		case a[i] == b[i]:
+		case number && closeNumbers(a[i][1:], b[i][1:]):
+		case number && (a[i-1] == "idle" || a[i-1] == "radix-tree-keys" || a[i-1] == "radix-tree-nodes"):
+		case number && i+1 < len(a) && strings.HasPrefix(a[i+1], ":"): // XPENDING: idle, then the count
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func sortedLines(reply []byte) []string {
@@ -291,11 +315,18 @@ type zombies map[string]bool
 
 func zombieName(db int, key string) string { return fmt.Sprint(db, " ", key) }
 
+// looseClaims in zombies has filter pass over XCLAIM: Redis does not tell replicas of entries that a consumer reads again.
+const looseClaims = "loose claims"
+
 // filter returns the effects of units one after the other, without the removals of zombies.
 func (z zombies) filter(units []streamUnit) (kept []streamEffect) {
 	for _, u := range units {
 		for _, e := range u {
 			switch verb := strings.ToUpper(e.args[0]); {
+			case verb == "XCLAIM" && z[looseClaims]:
+				continue
+			case verb == "XGROUP" && strings.EqualFold(e.args[1], "CREATECONSUMER"):
+				continue // Redis does not tell its replicas of every consumer that it makes on the way
 			case verb == "DEL" && len(e.args) == 2 && z[zombieName(e.db, e.args[1])]:
 				delete(z, zombieName(e.db, e.args[1]))
 				continue
@@ -305,7 +336,9 @@ func (z zombies) filter(units []streamUnit) (kept []streamEffect) {
 					z[zombieName(e.db, e.args[1])] = ms < time.Now().UnixMilli()
 				}
 			case verb == "FLUSHALL":
+				loose := z[looseClaims]
 				clear(z)
+				z[looseClaims] = loose
 			case verb == "FLUSHDB":
 				z.renumber(func(db int) int {
 					if db == e.db {
@@ -415,6 +448,9 @@ func (n *testNode) rows(t testCase) (all []string) {
 				require.NoError(t, err)
 				for _, table := range keys.TagsOf(h.Type) {
 					require.NoError(t, v.eachRow(table, h.UID, func(row, value []byte) error {
+						if table == keys.TagGroup && row[9] == 'C' {
+							value = value[8:] // when a consumer was last seen is the node's own
+						}
 						all = append(all, fmt.Sprintf("  %x: %q", row, value))
 						return nil
 					}))

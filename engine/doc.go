@@ -37,11 +37,15 @@
 //	0x21 uid:u64 index:u64                       an element of a list
 //	0x23 uid:u64 score:u64 member                a sorted set in order; empty value, or 01 if the score is -0
 //	0x24 uid:u64 ms:u64 seq:u64                  an entry of a stream; value: each field and value behind its length (varint)
+//	0x25 uid:u64 'G' name                        a consumer group: number:u64 last-id read:i64 pending:u64
+//	0x25 uid:u64 'C' group:u64 name              a consumer: seen:i64 pending:u64
+//	0x25 uid:u64 'P' group:u64 id                a pending entry: delivered:i64 count:u64 consumer
+//	0x25 uid:u64 'Q' group:u64 len:u32 name id   the same in the order of consumers, empty value
 //	0x30 db:u32                                  a flushed database whose rows wait to be removed
 //	0x31 uid:u64                                 a collection that no key has any more, likewise; value: its type, for people
 //	0x40 db:u32 expire:u64 key                   expiry index (milliseconds since 1970), empty value
 //
-// 0x25 is kept for consumer groups. The payload of a string is its bytes. That of a collection is its uid and its number of
+// An id of a stream is ms:u64 seq:u64. The payload of a string is its bytes. That of a collection is its uid and its number of
 // elements as unsigned varints, for a list also the index of its first element (u64): the others follow without gaps; for a stream its last id, the id of its first
 // entry and the highest id deleted (16 bytes each), then the entries ever added and the next group's number (varints). A uid names the
 // elements for as long as they exist and is never used again, so renaming, overwriting and deleting a collection, whatever its size,

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -115,6 +116,9 @@ func (n *testNode) exec(s *Session, lines ...string) string {
 	for _, line := range lines {
 		args := splitLine(line)
 		cmd := Lookup(args[0])
+		if cmd == nil && len(args) > 1 {
+			cmd = Lookup(bytes.Join(args[:2], []byte{'|'}))
+		}
 		require.NotNil(n.t, cmd, "command %q", line)
 		reqs = append(reqs, Request{Cmd: cmd, Args: args})
 	}

@@ -27,6 +27,7 @@ func build() (map[string]*Spec, []*Spec) {
 		{"sorted-set", zsetCommands},
 		{"sorted-set", zsetRangeCommands},
 		{"stream", streamCommands},
+		{"stream", streamGroupCommands},
 		{"generic", genericCommands},
 		{"generic", valueCommands},
 		{"connection", connectionCommands},
