@@ -123,6 +123,8 @@ var commandList = []*Command{
 	newCommand("smembers", reads, cmdSMembers),
 	newCommand("smismember", reads, cmdSMIsMember),
 	newCommand("smove", writes, cmdSMove),
+	newCommand("sort", writes, cmdSort),
+	newCommand("sort_ro", reads, cmdSortRO),
 	newCommand("spop", writes, cmdSPop),
 	newCommand("srandmember", reads, cmdSRandMember),
 	newCommand("srem", writes, cmdSRem),

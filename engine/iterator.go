@@ -214,8 +214,19 @@ func (it *rowIter) value() ([]byte, error) {
 	return it.tables[it.at].row.Value(), nil
 }
 
+// noRows is an iterator over bounds that hold nothing: the store does not take them.
+func noRows(lower, upper []byte) (it *rowIter, empty bool) {
+	if bytes.Compare(lower, upper) < 0 {
+		return nil, false
+	}
+	return newRowIter(nil, nil, lower, lower), true
+}
+
 // iter opens an iterator over [lower, upper) of what the view shows.
 func (v *view) iter(lower, upper []byte) (*rowIter, error) {
+	if it, empty := noRows(lower, upper); empty {
+		return it, nil
+	}
 	files, err := v.files.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, fmt.Errorf("scan keyspace: %w", err)
@@ -226,6 +237,9 @@ func (v *view) iter(lower, upper []byte) (*rowIter, error) {
 // iterLocked opens an iterator over the keyspace and the tx's own changes; without inFiles the files are known to hold nothing there.
 // The caller holds the sequencer as long as it is open.
 func (ds *dataset) iterLocked(t *tx, lower, upper []byte, inFiles bool) (*rowIter, error) {
+	if it, empty := noRows(lower, upper); empty {
+		return it, nil
+	}
 	var files fileIter
 	ds.mem.mu.RLock()
 	active, frozen := ds.mem.mu.active, ds.mem.mu.frozen

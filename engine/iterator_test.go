@@ -155,6 +155,12 @@ func TestIterator(t *testing.T) {
 			require.NoError(t, err)
 			walkRows(t, it, s.model)
 			require.NoError(t, it.close())
+			for _, bounds := range [][2][]byte{{upper, lower}, {lower, lower}} {
+				it, err := s.v.iter(bounds[0], bounds[1])
+				require.NoError(t, err)
+				require.False(t, it.first() || it.last() || it.seekGE(lower) || it.seekLT(upper))
+				require.NoError(t, it.close())
+			}
 			for range 5 {
 				row := testRow(t, "get")
 				value, ok, err := s.v.get(row)

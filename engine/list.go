@@ -281,7 +281,10 @@ func (x *list) survivors(i, count int64, gone []int64) (values [][]byte, err err
 	return values, err
 }
 
-func (x *list) save() error {
+func (x *list) save() error { return x.c.save(&x.k, x.head()) }
+
+// head is the list's head as it is going to be.
+func (x *list) head() keys.Head {
 	x.h.Value = binary.BigEndian.AppendUint64(nil, x.first)
-	return x.c.save(&x.k, x.h)
+	return x.h
 }

@@ -47,6 +47,7 @@ func block(name string, parts ...Arg) Arg {
 
 // The methods below return a changed copy, for literals.
 
+func (a Arg) spec(n int) Arg                { a.KeySpec = n; return a }
 func (a Arg) after(token string) Arg        { a.Token = token; return a }
 func (a Arg) from(version string) Arg       { a.Since = version; return a }
 func (a Arg) deprecated(version string) Arg { a.DeprecatedSince = version; return a }

@@ -52,6 +52,14 @@ func appendFinder(w *resp.Writer, k *KeyFinder) {
 	w.BulkString("flags")
 	AppendStatuses(w, k.Flags.Names())
 
+	if k.Unknown {
+		for _, step := range []string{"begin_search", "find_keys"} {
+			w.BulkString(step)
+			w.Map(2)
+			typeAndSpec(w, "unknown", 0)
+		}
+		return
+	}
 	w.BulkString("begin_search")
 	w.Map(2)
 	if k.Keyword != "" {

@@ -60,6 +60,9 @@ type KeyFinder struct {
 	Notes string
 	Flags KeyFlags
 
+	// Unknown: no rule finds the keys; those that can be found are the business of the spec's keysFunc.
+	Unknown bool
+
 	// Index is the argument to begin at. With a Keyword the search goes for that
 	// word from argument Index on (negative: backwards from the end) and begins
 	// behind it.
@@ -91,7 +94,7 @@ func (k KeyFinder) note(s string) KeyFinder {
 func triple(finders []KeyFinder) KeySpec {
 	var t KeySpec
 	for _, k := range finders {
-		if k.Keyword != "" || k.CountKeys {
+		if k.Keyword != "" || k.CountKeys || k.Unknown {
 			continue
 		}
 		last := k.Last
@@ -221,6 +224,26 @@ func (k *KeyFinder) begin(args [][]byte) (first int, ok bool) {
 	}
 	return 0, false
 }
+
+// sortKeys is SORT's: the key, and the last destination that STORE names. Keys that its patterns make are not found.
+func sortKeys(args [][]byte) []KeyUse {
+	uses := sortReadKeys(args)
+	for i := 2; i < len(args); i++ {
+		left := len(args) - i - 1
+		switch {
+		case bytes.EqualFold(args[i], []byte("limit")):
+			i += 2
+		case bytes.EqualFold(args[i], []byte("get")), bytes.EqualFold(args[i], []byte("by")):
+			i++
+		case bytes.EqualFold(args[i], []byte("store")) && left > 0:
+			uses = append(uses[:1], KeyUse{Arg: i + 1, Flags: KeyOW | KeyUpdate})
+		}
+	}
+	return uses
+}
+
+// sortReadKeys is SORT_RO's.
+func sortReadKeys([][]byte) []KeyUse { return []KeyUse{{Arg: 1, Flags: KeyRO | KeyAccess}} }
 
 // setKeys is SET's: with GET it reads the key, without it only overwrites.
 func setKeys(args [][]byte) []KeyUse {

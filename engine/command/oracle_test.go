@@ -144,6 +144,9 @@ func TestGetKeysIsRedis(t *testing.T) {
 		"del a b c", "exists a a", "rename a b", "rename a", "copy a b DB 1", "getex k PERSIST", "touch x y", "unlink x",
 		"ping x", "keys *", "scan 0", "select 1", "wait 1 1", "client list", "config get x", "info all",
 		"replicaof a b", "flushall async", "expire a", "expire a 1 NX", "strlen a", "append a b", "move a 1", "type a",
+		"sort a", "sort a by w_* get # store d", "sort a store d store e", "sort a limit 0 store d", "sort a store", "sort_ro a by x",
+		"xread streams a b 1 2", "xreadgroup group g c streams a >", "lmpop 2 a b left", "zunionstore d 2 a b", "zinter 2 a b", "sintercard 1 a",
+		"xgroup create s g 0", "object encoding a", "bitop and d a b", "zrangestore d s 0 1", "smove a b c",
 	} {
 		t.Run(line, func(t *testing.T) {
 			words := strings.Fields(line)

@@ -30,6 +30,7 @@ func build() (map[string]*Spec, []*Spec) {
 		{"stream", streamGroupCommands},
 		{"generic", genericCommands},
 		{"generic", valueCommands},
+		{"generic", sortCommands},
 		{"connection", connectionCommands},
 		{"server", serverCommands},
 		{"server", replicationCommands},
@@ -44,6 +45,7 @@ func build() (map[string]*Spec, []*Spec) {
 		}
 	}
 	byName["set"].keysFunc = setKeys
+	byName["sort"].keysFunc, byName["sort_ro"].keysFunc = sortKeys, sortReadKeys
 	slices.SortFunc(all, func(a, b *Spec) int { return strings.Compare(a.Name, b.Name) })
 	return byName, all
 }
