@@ -149,10 +149,10 @@ func (c *call) atOnce(read func() error) error {
 		if before&1 != 0 {
 			continue
 		}
-		if err := read(); err != nil || c.e.commitSeq.Load() == before {
+		if err := read(); c.e.commitSeq.Load() == before {
 			return err
 		}
-		c.w.Truncate(mark)
+		c.w.Truncate(mark) // an error too: a head and a row of two commits look like damage
 	}
 	return c.onView(read)
 }
