@@ -76,7 +76,7 @@ var typeLines = map[string][]string{
 		"XSETID key newid MAXDELETEDID newid", "SCAN 0 TYPE stream COUNT 1000",
 	},
 	"sort": {
-		"SORT key", "RPUSH key 3 1 2 10", "RPUSH key word word", "SADD key 3 1 2", "SADD key word", "ZADD key 3 1 1 2 2 3", "ZADD key score word",
+		"SORT key", "RPUSH key 3 1 2 10", "RPUSH key word word", "SADD key 3 1 2", "SADD key word", "ZADD key 3 1 1 2 2 3", "ZADD key weight word",
 		"SORT key LIMIT index index", "SORT key DESC", "SORT key ALPHA", "SORT key ALPHA DESC LIMIT 1 2", "SORT key BY w_*", "SORT key BY w_* DESC GET # GET w_*",
 		"SORT key GET w_*->f GET #", "SORT key STORE key", "SORT key ALPHA STORE key", "SORT key BY w_* STORE key LIMIT 0 2",
 		"SORT key BY nosort ALPHA STORE key", "SORT key GET w_* STORE key", "SORT key FOO", "SORT_RO key ALPHA", "SORT_RO key STORE key", "SORT_RO key BY w_* LIMIT index 2",
