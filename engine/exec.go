@@ -108,13 +108,17 @@ func (e *Engine) execWrites(ctx context.Context, s *Session, reqs []Request, w *
 }
 
 // warm fetches the rows that a run is going to look at into the row cache, beside the other writers: a miss under the sequencer
-// makes everybody wait for the store. Only a hint: the run itself looks again, and finds what was written meanwhile.
+// makes everybody wait for the store. Only a hint: the run itself looks again, and finds what was written meanwhile. While the whole
+// store fits in the block cache a miss costs less than looking twice.
 func (e *Engine) warm(s *Session, reqs []Request) {
 	if e.o.RowCacheBytes <= 0 {
 		return
 	}
 	ds := e.acquire()
 	defer ds.release()
+	if ds.fileBytes.Load() <= e.o.BlockCacheBytes/2 {
+		return
+	}
 	id := (*ds.dbIDs.Load())[s.DB]
 	row := s.warmBuf
 	for i := range reqs {

@@ -62,17 +62,19 @@ func findIn(active *memtable.Table, frozen []*frozenTable, key []byte) (value []
 	return row.Value(), true, true
 }
 
-// apply makes a tx's rows visible, all at once, together with publish. Only the sequencer's holder calls it. full says that the
-// active table should be frozen.
-func (m *memory) apply(rows []rowChange, publish func()) (full bool) {
+// apply makes a tx's rows visible, all at once, in the row cache too, together with publish. Only the sequencer's holder calls it. full
+// says that the active table should be frozen.
+func (m *memory) apply(rows []rowChange, cache *rowCache, publish func()) (full bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range rows {
 		r := &rows[i]
-		if r.fresh && r.deleted {
-			continue // made and removed in this run: nothing anywhere has it
+		if !r.fresh || !r.deleted { // made and removed in this run: nothing anywhere has it
+			m.mu.active.Put(r.memRow())
 		}
-		m.mu.active.Put(r.memRow())
+		if cachedTag(r.data[0]) {
+			cache.write(r.key(), r.value(), !r.deleted)
+		}
 	}
 	m.mu.view = nil
 	publish()

@@ -16,12 +16,12 @@ const (
 	cacheEvictTries = 8
 )
 
-// rowCache keeps decoded-ready key rows in memory, absent ones too, in front of Pebble.
+// rowCache keeps decoded-ready key rows in memory, absent ones too, in front of memtables and files.
 //
-// It is coherent with the committed store: a write first marks its rows as being written (begin), so that readers go to Pebble,
-// which shows either all of the commit or nothing, and stores the new values after the commit (finish). A reader that fetched a
-// row from Pebble may put it in only if no write was at work in the shard when it looked, and none has begun since (fill). So
-// whatever the cache returns is what Pebble holds, and two rows of one commit never disagree about it.
+// It is coherent with the committed keyspace. A commit writes its rows to the cache with the memtable's lock held (memory.apply), behind
+// their place in the memtable: until it is done nobody can take a view or read past the cache, and whoever finds the row here finds one
+// value before and the other after. A reader that fetched a row past the cache may put it in only if no row of the shard was written
+// since it looked here (fill): what it fetched is then what the keyspace holds.
 type rowCache struct {
 	shards   [cacheShards]cacheShard
 	capacity int64 // bytes per shard; 0: the cache is off
@@ -32,15 +32,13 @@ type cacheShard struct {
 		sync.Mutex
 		rows    map[string]*cacheEntry
 		bytes   int64
-		writing int    // rows between begin and finish
-		version uint64 // grows with every begin: an older fill is refused
+		version uint64 // grows with every write: an older fill is refused
 	}
 }
 
 type cacheEntry struct {
 	value   []byte // never changed in place: readers keep it without the lock
 	present bool   // false: the row does not exist
-	valid   bool   // false: being written
 	used    bool   // second chance
 }
 
@@ -51,7 +49,6 @@ func newRowCache(bytes int64) *rowCache {
 	}
 	for i := range c.shards {
 		c.shards[i].mu.rows = make(map[string]*cacheEntry)
-		c.shards[i].mu.version = noFill + 1
 	}
 	return c
 }
@@ -60,27 +57,21 @@ func (c *rowCache) shard(row []byte) *cacheShard {
 	return &c.shards[keys.HashOf(row)&(cacheShards-1)]
 }
 
-// noFill is the version of a look that may not be followed by a fill.
-const noFill = 0
-
 // get returns the row's value if the cache knows it (known), and else the version to pass to fill.
 func (c *rowCache) get(row []byte) (value []byte, present, known bool, version uint64) {
 	s := c.shard(row)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.mu.rows[string(row)]; e != nil && e.valid {
+	if e := s.mu.rows[string(row)]; e != nil {
 		e.used = true
 		return e.value, e.present, true, 0
-	}
-	if s.mu.writing > 0 {
-		return nil, false, false, noFill
 	}
 	return nil, false, false, s.mu.version
 }
 
 // fill puts in what Pebble answered, unless a write came in between. value is kept.
 func (c *rowCache) fill(row, value []byte, present bool, version uint64) {
-	if version == noFill || c.capacity == 0 || len(value) > maxCachedRow {
+	if c.capacity == 0 || len(value) > maxCachedRow {
 		return
 	}
 	s := c.shard(row)
@@ -91,8 +82,8 @@ func (c *rowCache) fill(row, value []byte, present bool, version uint64) {
 	}
 }
 
-// begin marks a row as being written.
-func (c *rowCache) begin(row []byte) {
+// write stores a row of a commit; the caller holds the memtable's lock. value is kept.
+func (c *rowCache) write(row, value []byte, present bool) {
 	if c.capacity == 0 {
 		return
 	}
@@ -100,21 +91,6 @@ func (c *rowCache) begin(row []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.version++
-	s.mu.writing++
-	if e := s.mu.rows[string(row)]; e != nil {
-		e.valid = false
-	}
-}
-
-// finish stores a row after its commit, once for each begin. value is kept.
-func (c *rowCache) finish(row, value []byte, present bool) {
-	if c.capacity == 0 {
-		return
-	}
-	s := c.shard(row)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mu.writing--
 	if len(value) > maxCachedRow {
 		s.removeLocked(row)
 		return
@@ -137,7 +113,7 @@ func (s *cacheShard) storeLocked(row, value []byte, present bool, capacity int64
 	} else {
 		s.mu.bytes -= entrySize(len(row), e)
 	}
-	e.value, e.present, e.valid = value, present, true
+	e.value, e.present = value, present
 	s.mu.bytes += entrySize(len(row), e)
 	for s.mu.bytes > capacity && len(s.mu.rows) > 1 {
 		s.evictLocked(e)

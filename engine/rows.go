@@ -239,18 +239,7 @@ func (e *Engine) commitRows(t *tx) {
 	if len(t.rows) > 0 || t.all {
 		e.committing.Store(t.state.applied)
 		e.commitSeq.Add(1)
-		cache := t.ds.cache
-		for i := range t.rows {
-			if r := &t.rows[i]; cachedTag(r.data[0]) {
-				cache.begin(r.key())
-			}
-		}
-		full := t.ds.mem.apply(t.rows, func() { t.ds.publish(&t.state) })
-		for i := range t.rows {
-			if r := &t.rows[i]; cachedTag(r.data[0]) {
-				cache.finish(r.key(), r.value(), !r.deleted)
-			}
-		}
+		full := t.ds.mem.apply(t.rows, t.ds.cache, func() { t.ds.publish(&t.state) })
 		e.commitSeq.Add(1)
 		t.state.copyTo(&e.seq.state)
 		if full {

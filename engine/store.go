@@ -35,6 +35,8 @@ type dataset struct {
 	filed     atomic.Uint64 // offset that db holds
 	filedUID  atomic.Uint64 // collections from here on have no row in db
 
+	fileBytes atomic.Int64 // of db's tables, when last looked at
+
 	// fileVersion grows when rows have come into the files, before memory gives them up.
 	fileVersion atomic.Uint64
 

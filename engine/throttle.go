@@ -27,6 +27,7 @@ const (
 func (t *throttle) sample(ds *dataset) error {
 	m := ds.db.Metrics()
 	ds.compactions.sublevels.Store(m.Levels[0].Sublevels)
+	ds.fileBytes.Store(m.Total().TablesSize)
 	var delay time.Duration
 	if ds.mem.bytes() >= throttleMemTables*t.memTableBytes {
 		delay = throttleMemDelay
