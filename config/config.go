@@ -85,6 +85,7 @@ type Config struct {
 	HashMaxListpackEntries, HashMaxListpackValue int64
 	ZSetMaxListpackEntries, ZSetMaxListpackValue int64
 	SetMaxIntsetEntries                          int64
+	HLLSparseMaxBytes                            int64 // from where on a HyperLogLog has room for every register
 
 	// Observability.
 	SlowlogLogSlowerThan    time.Duration // negative = off, 0 = every command

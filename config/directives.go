@@ -270,6 +270,7 @@ func encodingRows() []*directive {
 			name: "zset-max-listpack-value", aliases: []string{"zset-max-ziplist-value"}, kind: memory, def: "64", max: maxInt64,
 			bind: func(c *Config, v value) { c.ZSetMaxListpackValue = v.n },
 		},
+		{name: "hll-sparse-max-bytes", kind: memory, def: "3000", max: maxInt64, bind: func(c *Config, v value) { c.HLLSparseMaxBytes = v.n }},
 		{name: "set-max-intset-entries", kind: integer, def: "512", max: maxInt64, bind: func(c *Config, v value) { c.SetMaxIntsetEntries = v.n }},
 	}
 }

@@ -84,7 +84,6 @@ func inertMemoryRows() []*directive {
 		{name: "list-compress-depth", kind: integer, def: "0", max: maxInt32, inert: whyNoEncodings},
 		{name: "list-max-ziplist-entries", kind: text, hidden: true, inert: whyNoEncodings},
 		{name: "list-max-ziplist-value", kind: text, hidden: true, inert: whyNoEncodings},
-		{name: "hll-sparse-max-bytes", kind: memory, def: "3000", max: maxInt64, inert: whyNoEncodings},
 		{name: "stream-node-max-bytes", kind: memory, def: "4096", max: maxInt64, inert: whyNoEncodings},
 		{name: "stream-node-max-entries", kind: integer, def: "100", max: maxInt64, inert: whyNoEncodings},
 

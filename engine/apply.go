@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"replogd/engine/command"
 	"replogd/engine/resp"
 )
 
@@ -147,7 +148,7 @@ func (a *applier) applyCommand(t *tx, args [][]byte, nowMs int64) error {
 	if cmd == nil && len(args) > 1 { // a subcommand: XGROUP CREATE
 		cmd = Lookup(bytes.Join(args[:2], []byte{'|'}))
 	}
-	if cmd == nil || !cmd.write {
+	if cmd == nil || !cmd.write && !cmd.Spec.Flags.Has(command.MayReplicate) {
 		return applySpecial(t, args)
 	}
 	if !cmd.Spec.ArityOK(len(args)) {

@@ -26,6 +26,7 @@ type call struct {
 	db     int      // selected database
 	now    int64    // milliseconds since 1970, one reading for the whole run
 	replay bool     // the command comes from the log or a master
+	again  bool     // set by a read that has something to store: it runs again under the sequencer, if this is a leader
 
 	rowBuf []byte // arena of encoded rows, valid until the command ends
 }

@@ -14,9 +14,10 @@ import (
 
 // crashLines are commands of each type for the crash tests; %k is a key, %e an element, %n a number, %v a bulky value.
 var crashLines = map[string][]string{
-	"hash": {"HSET %k %e %v", "HSET %k %e %v %e %v", "HDEL %k %e", "HINCRBY %k n%e %n", "DEL %k", "RENAME %k %k", "COPY %k %k REPLACE"},
-	"list": {"LPUSH %k %v", "RPUSH %k %v %v", "LPOP %k", "RPOP %k 2", "LINSERT %k BEFORE %e %e", "LPUSH %k %e", "LREM %k 0 %e", "LTRIM %k 0 50", "LMOVE %k %k LEFT RIGHT", "DEL %k"},
-	"set":  {"SADD %k %e %e %e", "SADD %k %v", "SREM %k %e", "SPOP %k", "SPOP %k 3", "SMOVE %k %k %e", "SUNIONSTORE %k %k %k", "DEL %k"},
+	"hash":        {"HSET %k %e %v", "HSET %k %e %v %e %v", "HDEL %k %e", "HINCRBY %k n%e %n", "DEL %k", "RENAME %k %k", "COPY %k %k REPLACE"},
+	"hyperloglog": {"PFADD %k %e %e", "PFADD %k %v", "PFCOUNT %k", "PFMERGE %k %k", "PFDEBUG TODENSE %k", "DEL %k"},
+	"list":        {"LPUSH %k %v", "RPUSH %k %v %v", "LPOP %k", "RPOP %k 2", "LINSERT %k BEFORE %e %e", "LPUSH %k %e", "LREM %k 0 %e", "LTRIM %k 0 50", "LMOVE %k %k LEFT RIGHT", "DEL %k"},
+	"set":         {"SADD %k %e %e %e", "SADD %k %v", "SREM %k %e", "SPOP %k", "SPOP %k 3", "SMOVE %k %k %e", "SUNIONSTORE %k %k %k", "DEL %k"},
 	"stream groups": {
 		"XADD %k * f %v", "XADD %k MAXLEN 30 * f %e", "XGROUP CREATE %k g 0 MKSTREAM", "XREADGROUP GROUP g c%n COUNT 3 STREAMS %k >", "XREADGROUP GROUP g d COUNT 5 STREAMS %k >",
 		"XAUTOCLAIM %k g e 0 0 COUNT 4", "XREADGROUP GROUP g d NOACK STREAMS %k >", "XGROUP DELCONSUMER %k g c%n", "XGROUP DESTROY %k g", "DEL %k", "COPY %k %k REPLACE",

@@ -130,3 +130,22 @@ func parseAny(t *testing.T, raw string) (value any, rest string) {
 	}
 	return line[1:], rest
 }
+
+// TestGrowingHyperLogLogsAsRedis takes sketches from empty through sparse to dense: the same bytes and counts as Redis' on the way.
+func TestGrowingHyperLogLogsAsRedis(t *testing.T) {
+	p := newPair(t, smallStore)
+	for i := 0; i < 6000; {
+		step := min(1+i/20, 300)
+		words := []string{"PFADD", fmt.Sprintf("h%d", i%3)}
+		for range step {
+			words = append(words, fmt.Sprintf("element:%d", i))
+			i++
+		}
+		p.compare(t, words[0], byteArgs(words...))
+		for _, line := range []string{"GET h0", "GET h1", "PFCOUNT h2", "PFCOUNT h0 h1 h2", "PFDEBUG ENCODING h0", "PFMERGE h3 h0 h1", "GET h3", "PFMERGE h4 h2", "GET h4"} {
+			p.compare(t, line, byteArgs(strings.Fields(line)...))
+		}
+	}
+	p.compareStreams(t, "PFADD ...")
+	p.compareAfterRestart(t)
+}

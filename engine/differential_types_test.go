@@ -75,6 +75,11 @@ var typeLines = map[string][]string{
 		"XREAD STREAMS key >", "XREAD STREAMS key key 0", "XREAD COUNT 2 STREAMS key 0", "XREAD key 0", "XSETID key id", "XSETID key newid ENTRIESADDED index",
 		"XSETID key newid MAXDELETEDID newid", "SCAN 0 TYPE stream COUNT 1000",
 	},
+	"hyperloglog": {
+		"PFADD key elem", "PFADD key elem elem elem", "PFADD key number", "PFADD key ms ms ms", "PFADD key", "PFCOUNT key", "PFCOUNT key", "PFCOUNT key key", "PFMERGE key",
+		"PFMERGE key key", "PFMERGE key key key", "PFDEBUG ENCODING key", "PFDEBUG DECODE key", "PFDEBUG TODENSE key", "PFDEBUG GETREG key", "PFDEBUG X key",
+		"GET key", "APPEND key x", "SETRANGE key 4 value", "SETRANGE key 15 bit", "SET key value", "PFADD key ms s ms s ms s", "STRLEN key",
+	},
 	"sort": {
 		"SORT key", "RPUSH key 3 1 2 10", "RPUSH key word word", "SADD key 3 1 2", "SADD key word", "ZADD key 3 1 1 2 2 3", "ZADD key weight word",
 		"SORT key LIMIT index index", "SORT key DESC", "SORT key ALPHA", "SORT key ALPHA DESC LIMIT 1 2", "SORT key BY w_*", "SORT key BY w_* DESC GET # GET w_*",

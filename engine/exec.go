@@ -36,9 +36,12 @@ const consistentTries = 3
 // store that is behind with its work (the requests are then refused, not half-done).
 func (e *Engine) Exec(ctx context.Context, s *Session, reqs []Request, w *resp.Writer) {
 	for len(reqs) > 0 {
-		n := 1
+		n, mark := 1, w.Len()
 		if !reqs[0].Cmd.write {
 			e.execRead(s, reqs[0], w)
+			if s.call.again {
+				e.execAgain(ctx, s, reqs[0], w, mark)
+			}
 		} else {
 			for n < len(reqs) && n < maxRunCommands && reqs[n].Cmd.write {
 				n++
@@ -61,6 +64,28 @@ func (e *Engine) execRead(s *Session, r Request, w *resp.Writer) {
 		w.Error(e.storeError(err))
 	}
 	r.Cmd.done(start, w, mark)
+}
+
+// execAgain runs a read that has something to store under the sequencer. Where writes are refused, on a replica above all, the reply it has
+// given from mark on stands, and nothing is stored.
+func (e *Engine) execAgain(ctx context.Context, s *Session, r Request, w *resp.Writer, mark int) {
+	if e.makeRoom(ctx) != nil {
+		return
+	}
+	e.seq.Lock()
+	defer e.seq.Unlock()
+	if e.refusalLocked() != "" {
+		return
+	}
+	w.Truncate(mark)
+	_, err := e.runWritesLocked(s, []Request{r}, w)
+	if err == nil {
+		err = e.commitLocked(s)
+	}
+	if err != nil {
+		w.Truncate(mark)
+		w.Error(e.storeError(err))
+	}
 }
 
 func (e *Engine) runCall(s *Session, ds *dataset, t *tx, r Request, w *resp.Writer, nowMs int64) error {

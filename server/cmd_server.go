@@ -5,11 +5,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"replogd/engine/hll"
 )
 
 // serverCommands concern the process.
 var serverCommands = map[string]handler{
-	"time": cmdTime, "info": cmdInfo, "shutdown": cmdShutdown,
+	"time": cmdTime, "info": cmdInfo, "shutdown": cmdShutdown, "pfselftest": cmdPFSelfTest,
 }
 
 func cmdTime(c *conn, _ [][]byte) {
@@ -17,6 +19,15 @@ func cmdTime(c *conn, _ [][]byte) {
 	c.w.Array(2)
 	c.w.BulkString(strconv.FormatInt(now.Unix(), 10))
 	c.w.BulkString(strconv.Itoa(now.Nanosecond() / 1000))
+}
+
+// cmdPFSelfTest is PFSELFTEST.
+func cmdPFSelfTest(c *conn, _ [][]byte) {
+	if err := hll.SelfTest(); err != nil {
+		c.w.Error("TESTFAILED " + err.Error())
+		return
+	}
+	c.w.OK()
 }
 
 // shutdownOptions are what SHUTDOWN was given.

@@ -45,6 +45,7 @@ func limits(c *config.Config) engine.Limits {
 	return engine.Limits{
 		HashEntries: c.HashMaxListpackEntries, HashValue: c.HashMaxListpackValue, SetIntset: c.SetMaxIntsetEntries,
 		ZSetEntries: c.ZSetMaxListpackEntries, ZSetValue: c.ZSetMaxListpackValue,
+		HLLSparseBytes: c.HLLSparseMaxBytes,
 	}
 }
 

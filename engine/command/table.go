@@ -21,6 +21,7 @@ func build() (map[string]*Spec, []*Spec) {
 	}{
 		{"string", stringCommands},
 		{"bitmap", bitmapCommands},
+		{"hyperloglog", hllCommands},
 		{"hash", hashCommands},
 		{"list", listCommands},
 		{"set", setCommands},
