@@ -71,6 +71,16 @@ func drawLine(t *rapid.T, pattern string) []string {
 			words[i] = someScores.Draw(t, word)
 		case "weight": // a score, without the -0 that only a skiplist keeps: SORT makes one of a listpack in Redis, and tells nobody
 			words[i] = strings.Replace(someScores.Draw(t, word), "-0", "0", 1)
+		case "long":
+			words[i] = rapid.SampledFrom([]string{"0", "13.361389", "15.087269", "-180", "180", "179.99", "-179.5", "-122.4194", "181", "x", "2.35", "100.123456789"}).Draw(t, word)
+		case "lat":
+			words[i] = rapid.SampledFrom([]string{"0", "38.115556", "37.502669", "85.05112878", "-85.05112878", "84.9", "-70", "67", "-33.9", "86", "x", "48.85"}).Draw(t, word)
+		case "radius":
+			words[i] = rapid.SampledFrom([]string{"0", "1", "100", "200", "1000", "5000", "20000", "1e5", "1e7", "-1", "x", "166.2742"}).Draw(t, word)
+		case "unit":
+			words[i] = rapid.SampledFrom([]string{"m", "km", "KM", "ft", "mi", "parsec"}).Draw(t, word)
+		case "geoopt":
+			words[i] = rapid.SampledFrom([]string{"WITHDIST", "WITHCOORD", "WITHHASH", "ASC", "DESC", "ANY", "withdist"}).Draw(t, word)
 		case "bound":
 			words[i] = rapid.SampledFrom([]string{"", "", "("}).Draw(t, "exclusive") + someScores.Draw(t, word)
 		case "lex":

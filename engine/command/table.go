@@ -22,6 +22,7 @@ func build() (map[string]*Spec, []*Spec) {
 		{"string", stringCommands},
 		{"bitmap", bitmapCommands},
 		{"hyperloglog", hllCommands},
+		{"geo", geoCommands},
 		{"hash", hashCommands},
 		{"list", listCommands},
 		{"set", setCommands},

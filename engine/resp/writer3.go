@@ -59,6 +59,17 @@ func (w *Writer) Push(n int) {
 	w.Array(n)
 }
 
+// DoubleText writes a floating-point number that is text already.
+func (w *Writer) DoubleText(text []byte) {
+	if w.Proto == 3 {
+		w.buf = append(w.buf, ',')
+		w.buf = append(w.buf, text...)
+		w.buf = append(w.buf, '\r', '\n')
+		return
+	}
+	w.Bulk(text)
+}
+
 // Double writes a floating-point number; see AppendDouble for its form.
 func (w *Writer) Double(f float64) {
 	if w.Proto == 3 {
