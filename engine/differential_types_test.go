@@ -142,7 +142,8 @@ var typeLines = map[string][]string{
 }
 
 // TestTypeProgramsAsRedis runs random programs of each type on both sides: same replies, same streams, same data and digest at the end,
-// and the same rows on a follower that has seen nothing but the stream. Memtables are small and flushed at random.
+// and the same rows on a follower that has seen nothing but the stream. In the end a value goes across by DUMP and RESTORE. Memtables are
+// small and flushed at random.
 func TestTypeProgramsAsRedis(t *testing.T) {
 	for name, lines := range typeLines {
 		t.Run(name, func(t *testing.T) {
@@ -170,6 +171,7 @@ func TestTypeProgramsAsRedis(t *testing.T) {
 				p.compareStreams(t, program.String())
 				p.compareKeyspaces(t, program.String())
 				p.compareTypes(t, program.String(), encodings)
+				p.exchange(t, program.String(), []string{someKeys.Draw(t, "dumped")})
 			})
 			p.compareAfterRestart(t)
 		})

@@ -33,8 +33,10 @@ func build() (map[string]*Spec, []*Spec) {
 		{"generic", genericCommands},
 		{"generic", valueCommands},
 		{"generic", sortCommands},
+		{"generic", dumpCommands},
 		{"connection", connectionCommands},
 		{"server", serverCommands},
+		{"server", askingCommands},
 		{"server", replicationCommands},
 	} {
 		for _, s := range g.specs {
