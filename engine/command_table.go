@@ -96,6 +96,7 @@ var commandList = []*Command{
 	newCommand("lrem", writes, cmdLRem),
 	newCommand("lset", writes, cmdLSet),
 	newCommand("ltrim", writes, cmdLTrim),
+	newCommand("memory|usage", reads, cmdMemoryUsage),
 	newCommand("mget", reads, cmdMGet),
 	newCommand("move", writes, cmdMove),
 	newCommand("mset", writes, cmdMSet),

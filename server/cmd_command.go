@@ -36,6 +36,10 @@ var commandCommands = map[string]handler{
 		"STREAM <key> [FULL [COUNT n]]",
 		"    The stream itself; FULL shows its groups and entries too.",
 	}),
+	"memory|help": help("MEMORY", []string{
+		"USAGE <key> [SAMPLES <count>]",
+		"    Estimate the bytes that a key and its value take. Of a collection, count elements are looked at, all if it is 0.",
+	}),
 	"object|help": help("OBJECT", []string{
 		"ENCODING <key>",
 		"    How Redis would keep the value.",

@@ -36,6 +36,7 @@ func build() (map[string]*Spec, []*Spec) {
 		{"generic", dumpCommands},
 		{"connection", connectionCommands},
 		{"server", serverCommands},
+		{"server", memoryCommands},
 		{"server", askingCommands},
 		{"server", replicationCommands},
 	} {
