@@ -216,7 +216,7 @@ func (s *fileSender) file(i int, pos int64) error {
 		if s.snap.cp.Lost() {
 			return errLogTaken
 		}
-		size := min(int64(s.chunkSize()), want.Size-pos)
+		size := min(int64(n.chunkSize()), want.Size-pos)
 		chunk := s.buf[:chunkHeaderBytes+size]
 		if _, err := io.ReadFull(in, chunk[chunkHeaderBytes:]); err != nil {
 			return fmt.Errorf("read at %d of %d: %w", pos, want.Size, err)
@@ -239,8 +239,7 @@ func (s *fileSender) file(i int, pos int64) error {
 
 // chunkSize renews the shared rate limit and keeps chunks small under a low one, so that each of them is sent within a fraction of
 // a second and the replica sees a live link.
-func (s *fileSender) chunkSize() int {
-	n := s.f.n
+func (n *Node) chunkSize() int {
 	size, limit := n.tune.chunkBytes, rate.Inf
 	if bps := n.settings().SnapshotRateLimit; bps > 0 {
 		limit = rate.Limit(bps)

@@ -15,8 +15,8 @@
 //     given to nobody any more, and the replica comes again for a fresh one with its old data in place.
 //   - Every read and write has a deadline (repl-timeout), every goroutine ends with Close.
 //
-// This version neither sends nor loads an RDB. A stock replica whose position is retained is fed; one that needs a full sync is
-// refused with an error that says so. A stock master whose stream continues ours is followed; one that answers +FULLRESYNC is
+// A stock replica whose position is retained is fed; one that needs a full sync gets the data set as an RDB of one offset (PSYNC and SYNC,
+// between marks with "capa eof", else behind its size), and the stream from there: rdb_serve.go. This version loads no RDB. A stock master whose stream continues ours is followed; one that answers +FULLRESYNC is
 // left alone, with that reason in INFO, and the data at hand is kept.
 //
 // # Handshake

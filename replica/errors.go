@@ -15,9 +15,9 @@ var (
 	ErrClosed = errors.New("replica: node is closed")
 	// ErrNotStarted is returned before Start has given the node its role. Replicas are told -LOADING meanwhile.
 	ErrNotStarted = errors.New("replica: node has no role yet")
-	// ErrRDBTransfer says that the peer can only do a full sync by RDB, which this version does not speak. The data at hand
+	// ErrRDBTransfer says that the master can only do a full sync by RDB, which this version does not load. The data at hand
 	// stays as it is.
-	ErrRDBTransfer = errors.New("RDB transfer is not available in this version")
+	ErrRDBTransfer = errors.New("a full sync from an RDB is not available in this version")
 	// ErrProtocol marks bytes of a peer that no correct peer sends. The link is dropped; nothing of what was refused is kept.
 	ErrProtocol = errors.New("replica: protocol violation")
 	// ErrTransfer marks a checkpoint transfer whose bytes do not match their checksums.

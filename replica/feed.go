@@ -30,6 +30,11 @@ type feed struct {
 	cancel   context.CancelCauseFunc
 	lastNote atomic.Int64 // unix ms of the last NoteReplica
 
+	silent   atomic.Bool   // it came by SYNC: it acknowledges nothing and does not time out. Set before it is fed
+	awaiting atomic.Bool   // an RDB was sent, and the replica has not said yet that it has it
+	firstAck chan struct{} // closed by its first ACK
+	ackOnce  sync.Once
+
 	mu struct {
 		sync.Mutex
 		pr Progress
@@ -146,7 +151,7 @@ func (n *Node) ServePSYNC(ctx context.Context, p *Peer, id string, offset int64,
 }
 
 func (n *Node) newFeed(ctx context.Context, p *Peer) *feed {
-	f := &feed{n: n, p: p, host: p.IPAddress, port: p.ListeningPort}
+	f := &feed{n: n, p: p, host: p.IPAddress, port: p.ListeningPort, firstAck: make(chan struct{})}
 	f.ctx, f.cancel = n.joinContext(ctx)
 	if f.host == "" && p.Conn.RemoteAddr() != nil {
 		f.host = p.Conn.RemoteAddr().String()
@@ -203,7 +208,7 @@ func (f *feed) serve(req psyncRequest) error {
 			}
 			return f.sendAway(v)
 		case !f.p.CapaReplogd:
-			return f.refuseRDB(v, req.sync)
+			return f.serveRDB(v, req)
 		}
 		var err error
 		if snap, req, err = f.serveCheckpoint(v); err != nil {
@@ -224,10 +229,6 @@ func (f *feed) sendAway(v verdict) error {
 func (f *feed) stream(c *backlog.Cursor, quiet bool) error {
 	defer c.Close()
 	n := f.n
-	if tcp, ok := f.p.Conn.(*net.TCPConn); ok {
-		_ = tcp.SetNoDelay(!n.settings().DisableTCPNoDelay) // a tuning knob: the link works either way
-	}
-	n.supersede(f)
 	line := "+CONTINUE"
 	if f.p.CapaPSYNC2 || f.p.CapaReplogd {
 		line += " " + n.o.Backlog.Current().ID
@@ -240,17 +241,47 @@ func (f *feed) stream(c *backlog.Cursor, quiet bool) error {
 	if !quiet {
 		n.counts.partialOK.Add(1)
 	}
-	n.log.Info("replica online", "replica", f.name, "offset", c.Offset(), "behind_bytes", behind(n.o.Backlog.End(), c.Offset()))
+	return f.feedFrom(c, false)
+}
 
+// feedFrom sends what the cursor delivers until something ends it; with await not before the replica's first ACK. A stock replica finds
+// the end of an RDB without a size by the mark at the end of what has arrived: nothing may follow until it says that it has it.
+func (f *feed) feedFrom(c *backlog.Cursor, await bool) error {
+	n := f.n
+	if tcp, ok := f.p.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetNoDelay(!n.settings().DisableTCPNoDelay) // a tuning knob: the link works either way
+	}
+	n.supersede(f)
+	f.awaiting.Store(await)
+	if !await && !f.online() {
+		f.become(func(pr *Progress) { pr.BecomeStream(c.Offset(), time.Now()) })
+	}
 	acked := make(chan struct{})
 	go func() {
 		defer close(acked)
 		f.cancel(f.readAcks()) // the first cause stands
 	}()
-	err := f.send(c)
+	err := f.awaitAck(await)
+	if err == nil {
+		n.log.Info("replica online", "replica", f.name, "offset", c.Offset(), "behind_bytes", behind(n.o.Backlog.End(), c.Offset()))
+		err = f.send(c)
+	}
 	f.cancel(err)
 	<-acked
 	return context.Cause(f.ctx)
+}
+
+// awaitAck waits for the replica's first ACK. What it says meanwhile keeps the link alive: readAcks.
+func (f *feed) awaitAck(await bool) error {
+	if !await {
+		return nil
+	}
+	select {
+	case <-f.firstAck:
+		return nil
+	case <-f.ctx.Done():
+		return context.Cause(f.ctx)
+	}
 }
 
 // send copies the log to the connection. It holds feedBufferBytes, however far behind the replica is.
@@ -314,7 +345,7 @@ func (n *Node) supersede(newer *feed) {
 func (n *Node) dropSilentFeeds(now time.Time) {
 	limit := n.timeout()
 	for _, f := range n.feeds.list() {
-		if pr := f.progress(); pr.Lag(now) > limit {
+		if pr := f.progress(); pr.Lag(now) > limit && !f.silent.Load() {
 			f.cancel(errInterrupted{"no ACK for repl-timeout (" + limit.String() + ")"})
 		}
 	}

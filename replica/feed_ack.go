@@ -59,7 +59,11 @@ func (f *feed) readAcks() error {
 // starts the deadline anew. Only arrays of bulk strings are commands here.
 func (f *feed) readCommand(touch func()) ([][]byte, error) {
 	for {
-		if err := f.p.Conn.SetReadDeadline(time.Now().Add(f.n.timeout())); err != nil {
+		var deadline time.Time
+		if !f.silent.Load() {
+			deadline = time.Now().Add(f.n.timeout())
+		}
+		if err := f.p.Conn.SetReadDeadline(deadline); err != nil {
 			return nil, err
 		}
 		alive, err := resp.SkipKeepAlives(f.p.Reader)
@@ -97,11 +101,15 @@ func (f *feed) heard() {
 func (f *feed) acked(a ackLine) error {
 	now := time.Now()
 	f.mu.Lock()
+	if f.mu.pr.State == Snapshot && f.awaiting.Load() {
+		f.mu.pr.BecomeStream(f.mu.pr.Next, now)
+	}
 	err := f.mu.pr.Acked(a.ack, a.fack, now)
 	f.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	f.ackOnce.Do(func() { close(f.firstAck) })
 	f.n.countGoodReplicas(now)
 	f.n.acks.wake()
 	f.n.noteReplica(f, false)

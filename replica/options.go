@@ -92,7 +92,6 @@ const (
 	maxRecordBytes      = 256 << 10 // data units of the stream that go into one log record together
 	maxUnitBytes        = 1 << 30   // one MULTI..EXEC: Redis' own bound of a client's query buffer
 	maxUnwrittenBytes   = 8 << 20   // bytes received but not yet written to the log
-	maxRefusalPeers     = 1024      // stock peers remembered as "told already"
 	maxLineagePath      = 16        // node ids in the path of a chain
 	getAckWait          = time.Second
 	ackPeriod           = time.Second
@@ -101,7 +100,6 @@ const (
 	aheadGrace          = 60 * time.Second
 	rdbRetryDelay       = 30 * time.Second // between tries with a master that only has an RDB for us: each one costs it a fork
 	brokenRetryDelay    = 30 * time.Second // between looks at an applier that has stopped
-	refusalDelay        = time.Second      // see refuseRDB
 	diskFullRetryDelay  = 200 * time.Millisecond
 	replicaNotePeriod   = time.Second
 	incomingDir         = "incoming"

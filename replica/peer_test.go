@@ -133,7 +133,7 @@ func TestPsyncAnswers(t *testing.T) {
 	require.Equal(t, "+OK\r\n", a.do("SET", "x", "*1\r\n$4\r\nPING\r\n"))
 	id, end := a.b.Current().ID, int64(a.b.End())
 	unit := int64(len(resp.AppendCommandStrings(nil, "SET", "x", "*1\r\n$4\r\nPING\r\n")))
-	const refused = "-ERR full sync impossible: RDB transfer is not available in this version; attach a replogd replica, or one whose position is still in the log"
+	full := fmt.Sprintf("+FULLRESYNC %s %d", id, end)
 	for _, c := range []struct {
 		name   string
 		id     string
@@ -145,15 +145,15 @@ func TestPsyncAnswers(t *testing.T) {
 		{"from the first byte", id, 1, "+CONTINUE " + id, ""},
 		{"upper case id", strings.ToUpper(id), end + 1, "+CONTINUE " + id, ""},
 		{"between two units", id, end - unit + 1, "+CONTINUE " + id, ""},
-		{"no position", "?", -1, refused, "first sync"},
-		{"another id", hex40('0'), end + 1, refused, "id unknown"},
-		{"half an id", id[:20], end + 1, refused, "id unknown"},
-		{"one byte ahead", id, end + 2, refused, "offset ahead"},
-		{"offset zero", id, 0, refused, reasonBadPosition},
-		{"offset negative", id, -5, refused, reasonBadPosition},
-		{"offset huge", id, 1<<63 - 1, refused, "offset ahead"},
-		{"within a unit", id, end, refused, reasonBoundary},
-		{"within a unit, where a value looks like a command", id, end - int64(len("*1\r\n$4\r\nPING\r\n\r\n")) + 1, refused, reasonBoundary},
+		{"no position", "?", -1, full, "first sync"},
+		{"another id", hex40('0'), end + 1, full, "id unknown"},
+		{"half an id", id[:20], end + 1, full, "id unknown"},
+		{"one byte ahead", id, end + 2, full, "offset ahead"},
+		{"offset zero", id, 0, full, reasonBadPosition},
+		{"offset negative", id, -5, full, reasonBadPosition},
+		{"offset huge", id, 1<<63 - 1, full, "offset ahead"},
+		{"within a unit", id, end, full, reasonBoundary},
+		{"within a unit, where a value looks like a command", id, end - int64(len("*1\r\n$4\r\nPING\r\n\r\n")) + 1, full, reasonBoundary},
 	} {
 		a.n.ResetStats()
 		p := dialPeer(t, a)
@@ -171,9 +171,8 @@ func TestPsyncAnswers(t *testing.T) {
 		require.NoError(t, p.c.Close())
 		require.Equal(t, c.reason, onlyKey(t, st.FullSyncReasons), c.name)
 		require.EqualValues(t, btoi(c.id != "?"), st.SyncPartialErr, c.name)
-		require.Zero(t, st.SyncFull)
+		require.EqualValues(t, 1, st.SyncFull)
 	}
-	require.Equal(t, 1, a.logged.count("replica refused: it needs a full sync"), "once per peer")
 }
 
 func btoi(b bool) int {
@@ -183,10 +182,53 @@ func btoi(b bool) int {
 	return 0
 }
 
-func TestSyncIsRefusedWithTheReason(t *testing.T) {
+// Without a capability the size comes first, and the stream follows the RDB at once; a peer that came by SYNC acknowledges nothing.
+func TestSyncGetsAnRDBOfKnownSize(t *testing.T) {
+	a := newServer(t, "a").start(nil)
+	a.setKeys("k", 3, 3)
+	p := dialPeer(t, a)
+	var size int
+	_, err := fmt.Sscanf(p.ask("SYNC"), "$%d", &size)
+	require.NoError(t, err)
+	file := p.expect(size)
+	require.Equal(t, "REDIS0009", file[:9])
+	require.Contains(t, file, "vvv2")
+	before := a.b.End()
+	require.Equal(t, "+OK\r\n", a.do("SET", "x", "y"))
+	require.Equal(t, string(resp.AppendCommandStrings(nil, "SET", "x", "y")), p.expect(int(a.b.End()-before)))
+}
+
+// With the capability the RDB stands between marks, and nothing follows before the peer says that it has it.
+func TestPsyncGetsAnRDBBetweenMarks(t *testing.T) {
+	a := newServer(t, "a").start(nil)
+	a.setKeys("k", 3, 3)
+	p := dialPeer(t, a)
+	require.Equal(t, "+OK", p.ask("REPLCONF", "listening-port", "1", "capa", "eof", "capa", "psync2"))
+	p.psync("?", -1)
+	require.Contains(t, p.line(), "+FULLRESYNC")
+	mark := strings.TrimPrefix(p.line(), "$EOF:")
+	require.Len(t, mark, eofMarkBytes)
+	before := a.b.End()
+	require.Equal(t, "+OK\r\n", a.do("SET", "x", "y"))
+	var file string
+	for !strings.HasSuffix(file, mark) {
+		file += p.expect(1)
+	}
+	require.Equal(t, "REDIS0009", file[:9])
+	require.Equal(t, "send_bulk", a.n.Status().Feeds[0].State)
+	p.send("REPLCONF", "ACK", fmt.Sprint(before))
+	require.Equal(t, string(resp.AppendCommandStrings(nil, "SET", "x", "y")), p.expect(int(a.b.End()-before)))
+}
+
+// Who asks for the RDB only gets nothing else: redis-cli --rdb.
+func TestRDBOnly(t *testing.T) {
 	a := newServer(t, "a").start(nil)
 	p := dialPeer(t, a)
-	require.Contains(t, p.ask("SYNC"), "-ERR full sync impossible: RDB transfer is not available")
+	require.Equal(t, "+OK", p.ask("REPLCONF", "rdb-only", "1"))
+	var size int
+	_, err := fmt.Sscanf(p.ask("SYNC"), "$%d", &size)
+	require.NoError(t, err)
+	p.expect(size)
 	p.expectEnd()
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"replogd/backlog"
 	"replogd/engine/resp"
@@ -205,36 +204,4 @@ func leadingSelects(unit resp.Unit, at uint64) bool {
 
 func hasPrefixAt(raw []byte, pos uint64, frame []byte) bool {
 	return uint64(len(raw)) >= pos+uint64(len(frame)) && string(raw[pos:pos+uint64(len(frame))]) == string(frame)
-}
-
-// refuseRDB sends a replica away that can only be given an RDB. The text is final: a stock replica notes it, falls back to SYNC on the same
-// connection, and after an error to that connects again without any pause (measured on 7.0.15: thousands of times a second). So
-// the answer to SYNC is held back for refusalDelay. Logged once per peer.
-func (f *feed) refuseRDB(v verdict, sync bool) error {
-	n := f.n
-	line := "-ERR full sync impossible: " + ErrRDBTransfer.Error() + "; attach a replogd replica, or one whose position is still in the log"
-	if n.counts.firstRefusal(addr(f.host, f.port)) {
-		n.log.Warn("replica refused: it needs a full sync and is no replogd", "replica", f.name, "reason", v.reason, "detail", v.detail, "err", ErrRDBTransfer)
-	}
-	until := time.Now().Add(refusalDelay)
-	if !sync {
-		n.writeLine(f.p.Conn, line)
-		sync = f.fallsBack(until)
-	}
-	if sync {
-		if err := sleep(f.ctx, time.Until(until)); err != nil {
-			return err
-		}
-		n.writeLine(f.p.Conn, line)
-	}
-	return fmt.Errorf("full sync (%s): %w", v.reason, ErrRDBTransfer)
-}
-
-// fallsBack reports whether the replica says anything, which is SYNC, before until or before it hangs up.
-func (f *feed) fallsBack(until time.Time) bool {
-	if err := f.p.Conn.SetReadDeadline(until); err != nil {
-		return false
-	}
-	_, err := f.p.Reader.ReadByte()
-	return err == nil
 }

@@ -105,14 +105,12 @@ type counters struct {
 		sync.Mutex
 		reasons map[string]uint64
 		last    string
-		told    map[string]struct{} // stock peers whose refusal was logged
 	}
 }
 
 func newCounters() *counters {
 	c := &counters{}
 	c.mu.reasons = make(map[string]uint64)
-	c.mu.told = make(map[string]struct{})
 	return c
 }
 
@@ -125,20 +123,6 @@ func (c *counters) refused(v verdict, req psyncRequest) {
 	defer c.mu.Unlock()
 	c.mu.reasons[v.reason]++
 	c.mu.last = v.reason + ": " + v.detail
-}
-
-// firstRefusal is true once per peer.
-func (c *counters) firstRefusal(peer string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, told := c.mu.told[peer]; told {
-		return false
-	}
-	if len(c.mu.told) >= maxRefusalPeers {
-		clear(c.mu.told)
-	}
-	c.mu.told[peer] = struct{}{}
-	return true
 }
 
 func (c *counters) status(s *Status) {

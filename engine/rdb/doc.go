@@ -41,4 +41,13 @@
 //	21 stream            19 with the time each consumer was last active
 //
 // What DUMP returns is a value, the version in two bytes and a CRC-64 (Jones) of all before it in eight bytes, both little endian.
+//
+// # Files
+//
+// An RDB file is "REDIS" and the version as four digits; then, each with its opcode,
+//
+//	250 name, value: two strings about the file       251 how many keys the database has, how many of them expire
+//	254 number of a database: the keys that follow     252 milliseconds since 1970: when the next key expires
+//	type, key, value
+//	255 the end, and the CRC-64 of all before it in eight bytes, little endian
 package rdb
