@@ -170,9 +170,11 @@ func (f bitField) add(old, by int64, policy bitOverflow) (v int64, ok bool) {
 		below := !above && by < 0 && by < -old
 		return f.settle(sum, above, below, policy)
 	}
-	room, depth := highest-old, lowest-old // may overflow at a width of 64, where only the signs below count
-	above := old > highest || (f.width != 64 || old >= 0) && by > 0 && by > room
-	below := !above && (old < lowest || (f.width != 64 || old < 0) && by < 0 && by < depth)
+	// They may overflow: at a width of 64, where only the signs below count, and far outside of the field's limits, where they wrap as in
+	// Redis: SET of the lowest integer there is, to a field of 8 bits with SAT, writes 127.
+	room, depth := highest-old, lowest-old
+	above := old > highest || f.width != 64 && by > room || old >= 0 && by > 0 && by > room
+	below := !above && (old < lowest || f.width != 64 && by < depth || old < 0 && by < 0 && by < depth)
 	return f.settle(sum, above, below, policy)
 }
 

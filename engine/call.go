@@ -16,17 +16,18 @@ type handler func(c *call) error
 // that come from the log (replay) write no reply anyone reads, add no effects, and see a key whose time is up as live: only the
 // stream says when it goes.
 type call struct {
-	e      *Engine
-	ds     *dataset
-	tx     *tx   // nil: a read outside the sequencer
-	v      *view // of a read that must see several rows as of one commit; nil: the newest rows
-	s      *Session
-	w      *resp.Writer
-	args   [][]byte // args[0] is the command's name; they alias the connection's buffer: copy what is kept
-	db     int      // selected database
-	now    int64    // milliseconds since 1970, one reading for the whole run
-	replay bool     // the command comes from the log or a master
-	again  bool     // set by a read that has something to store: it runs again under the sequencer, if this is a leader
+	e       *Engine
+	ds      *dataset
+	tx      *tx   // nil: a read outside the sequencer
+	v       *view // of a read that must see several rows as of one commit; nil: the newest rows
+	s       *Session
+	w       *resp.Writer
+	args    [][]byte // args[0] is the command's name; they alias the connection's buffer: copy what is kept
+	db      int      // selected database
+	now     int64    // milliseconds since 1970, one reading for the whole run
+	replay  bool     // the command comes from the log or a master
+	loading bool     // it makes rows of a keyspace that is not the engine's (LoadRDB): the sequencer's state is not its own
+	again   bool     // set by a read that has something to store: it runs again under the sequencer, if this is a leader
 
 	rowBuf []byte // arena of encoded rows, valid until the command ends
 }

@@ -47,8 +47,7 @@ func cmdRestore(c *call) error {
 		c.w.Error("ERR Invalid TTL value, must be >= 0")
 		return nil
 	}
-	check, ok := c.checkPayload(c.args[3])
-	if !ok {
+	if !c.checkPayload(c.args[3]) {
 		return nil
 	}
 	at := a.ttl
@@ -62,12 +61,12 @@ func cmdRestore(c *call) error {
 		}
 		return c.removeAs(&k, delArg)
 	}
-	return c.restore(&k, &check, at, a.absolute)
+	return c.restore(&k, at, a.absolute)
 }
 
 // restore writes a payload that has been checked.
-func (c *call) restore(k *keyRef, check *checker, at int64, absolute bool) error {
-	s := restorer{c: c, large: check.large(c.e.o.Limits())}
+func (c *call) restore(k *keyRef, at int64, absolute bool) error {
+	s := restorer{c: c}
 	if _, err := rdb.Restore(c.args[3], &s); err != nil {
 		return err
 	}

@@ -11,18 +11,14 @@ import (
 // the reader's.
 type checker struct {
 	seen, groups, consumers map[string]struct{}
-	longest                 int // member of a sorted set, in bytes
 }
-
-// errTwice is an element that comes twice.
-var errTwice = errors.New("an element comes twice")
 
 func once(seen *map[string]struct{}, name []byte) error {
 	if *seen == nil {
 		*seen = make(map[string]struct{})
 	}
 	if _, twice := (*seen)[string(name)]; twice {
-		return errTwice
+		return ErrTwice
 	}
 	(*seen)[string(name)] = struct{}{}
 	return nil
@@ -37,15 +33,7 @@ func (s *checker) StreamInfo(rdb.StreamInfo) error { return nil }
 func (s *checker) Consumer(c rdb.Consumer) error   { return once(&s.consumers, c.Name) }
 func (s *checker) Pending(rdb.Pending) error       { return nil }
 
-func (s *checker) Score(member []byte, _ float64) error {
-	s.longest = max(s.longest, len(member))
-	return once(&s.seen, member)
-}
-
-// large says that a sorted set is too large for the compact encoding. It matters before the first member is written: see putRows.
-func (s *checker) large(l Limits) bool {
-	return int64(s.longest) > l.ZSetValue || int64(len(s.seen)) > l.ZSetEntries
-}
+func (s *checker) Score(member []byte, _ float64) error { return once(&s.seen, member) }
 
 func (s *checker) Group(g rdb.Group) error {
 	s.consumers = nil
@@ -58,7 +46,10 @@ type restorer struct {
 	kind keys.Type
 	str  []byte
 
-	large bool // of a sorted set: checker.large
+	// Members of a sorted set wait until it is known whether they fit the compact encoding, which matters before the first is written: see
+	// putRows.
+	waiting []scored
+	large   bool // they do not
 
 	hash hash
 	list list
@@ -80,6 +71,7 @@ func (s *restorer) head() keys.Head {
 	case keys.TypeSet:
 		return s.set.h
 	case keys.TypeZSet:
+		s.endZSet()
 		return s.zset.h
 	case keys.TypeStream:
 		s.endGroup()
@@ -129,20 +121,37 @@ func (s *restorer) Field(field, value []byte) error {
 		s.hash = hash{c: s.c, h: s.c.newHead(keys.TypeHash)}
 	}
 	keep := len(s.c.rowBuf)
-	_, err := s.hash.set(field, value)
+	added, err := s.hash.set(field, value)
 	s.c.rowBuf = s.c.rowBuf[:keep]
+	if err == nil && !added {
+		err = ErrTwice
+	}
 	return err
 }
 
 func (s *restorer) Score(member []byte, score float64) error {
 	if s.begin(keys.TypeZSet) {
 		s.zset = s.c.newZSet()
-		if s.large {
-			s.zset.h.Encoding = keys.EncodingSkiplist
-		}
 	}
-	s.zset.insert(member, score)
+	if s.large {
+		s.zset.insert(member, score)
+		return nil
+	}
+	s.waiting = append(s.waiting, scored{append([]byte(nil), member...), score})
+	limits := s.c.e.o.Limits()
+	if int64(len(member)) > limits.ZSetValue || int64(len(s.waiting)) > limits.ZSetEntries {
+		s.large, s.zset.h.Encoding = true, keys.EncodingSkiplist
+		s.endZSet()
+	}
 	return nil
+}
+
+// endZSet writes the members that wait.
+func (s *restorer) endZSet() {
+	for _, m := range s.waiting {
+		s.zset.insert(m.member, m.score)
+	}
+	s.waiting = nil
 }
 
 func (s *restorer) beginStream() {
@@ -246,16 +255,16 @@ func (c *call) parseRestore() (a restoreArgs, ok bool) {
 }
 
 // checkPayload looks through a payload, or answers the error of one that is not whole or damaged.
-func (c *call) checkPayload(payload []byte) (check checker, ok bool) {
-	_, err := rdb.Restore(payload, &check)
+func (c *call) checkPayload(payload []byte) bool {
+	_, err := rdb.Restore(payload, &checker{})
 	switch {
 	case err == nil:
-		return check, true
+		return true
 	case errors.Is(err, rdb.ErrPayload):
 		c.w.Error("ERR " + rdb.ErrPayload.Error())
 	default:
 		c.e.o.Logger.Warn("RESTORE refused a payload", "key", string(c.args[1]), "err", err)
 		c.w.Error("ERR Bad data format")
 	}
-	return check, false
+	return false
 }

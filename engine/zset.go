@@ -86,6 +86,9 @@ func (x *zset) putRows(member []byte, score float64, existed bool) {
 		value = keys.NegativeZero
 	}
 	c.setRow(row, value, false)
+	if c.loading {
+		return
+	}
 	if first, ok := c.e.seq.hints.get(x.h.UID); ok && bytes.Compare(row, first) < 0 {
 		c.e.seq.hints.put(x.h.UID, bytes.Clone(row))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"replogd/backlog"
 	"replogd/engine/resp"
 )
 
@@ -372,19 +373,10 @@ func (f *fetch) closeFiles() {
 	}
 }
 
-// adopt replaces the data set. Our own replicas are sent away first: the log they are fed from is about to be replaced, at offsets that
-// may mean other bytes. They come back to the new one.
+// adopt replaces the data set by a checkpoint that was received.
 func (s *session) adopt(f *fetch) error {
 	n := s.n
-	n.adopting.Store(true)
-	defer n.adopting.Store(false)
-	if err := n.feeds.drain(s.ctx, errInterrupted{"this node installs a full sync"}); err != nil {
-		return err
-	}
-	n.snapshots.replaceDataSet()
-	err := s.busy(func() error {
-		return n.o.Engine.Adopt(s.ctx, f.fs.PathJoin(f.dir, filesDir), f.m.offset, f.m.histories)
-	})
+	err := s.install(f.fs.PathJoin(f.dir, filesDir), f.m.offset, f.m.histories)
 	if err != nil && s.ctx.Err() != nil {
 		return fmt.Errorf("install checkpoint %s: %w", f.m.id, err) // interrupted: it is as good as before
 	}
@@ -395,6 +387,19 @@ func (s *session) adopt(f *fetch) error {
 		return fmt.Errorf("install checkpoint %s: %w", f.m.id, err)
 	}
 	return nil
+}
+
+// install replaces the data set by files, which stand at offset. Our own replicas are sent away first: the log they are fed from is about to
+// be replaced, at offsets that may mean other bytes. They come back to the new one.
+func (s *session) install(files string, offset uint64, hs []backlog.History) error {
+	n := s.n
+	n.adopting.Store(true)
+	defer n.adopting.Store(false)
+	if err := n.feeds.drain(s.ctx, errInterrupted{"this node installs a full sync"}); err != nil {
+		return err
+	}
+	n.snapshots.replaceDataSet()
+	return s.busy(func() error { return n.o.Engine.Adopt(s.ctx, files, offset, hs) })
 }
 
 // resumable is the id of the checkpoint of which a part is at hand, "" if none.

@@ -16,8 +16,8 @@
 //   - Every read and write has a deadline (repl-timeout), every goroutine ends with Close.
 //
 // A stock replica whose position is retained is fed; one that needs a full sync gets the data set as an RDB of one offset (PSYNC and SYNC,
-// between marks with "capa eof", else behind its size), and the stream from there: rdb_serve.go. This version loads no RDB. A stock master whose stream continues ours is followed; one that answers +FULLRESYNC is
-// left alone, with that reason in INFO, and the data at hand is kept.
+// between marks with "capa eof", else behind its size), and the stream from there: rdb_serve.go. A stock master whose stream continues ours
+// is followed; of one that answers +FULLRESYNC the RDB is received to disk, loaded beside the old data, and adopted: rdb_fetch.go.
 //
 // # Handshake
 //
@@ -46,7 +46,7 @@
 //	\n                                              wait
 //	+CONTINUE [<id>]                                the stream follows; id is the master's current history
 //	+CHECKPOINT <checkpoint id> <replid> <offset>   native: a full sync, see below
-//	+FULLRESYNC <id> <offset>                       stock: an RDB would follow; not available in this version
+//	+FULLRESYNC <id> <offset>                       stock: an RDB follows, between marks or behind its size, then the stream
 //	-NOMASTERLINK ..., -LOADING ..., other errors   try again
 //
 // On +CONTINUE the follower makes the master's list of histories its own, durably, before it appends the first byte. With a native

@@ -15,9 +15,8 @@ var (
 	ErrClosed = errors.New("replica: node is closed")
 	// ErrNotStarted is returned before Start has given the node its role. Replicas are told -LOADING meanwhile.
 	ErrNotStarted = errors.New("replica: node has no role yet")
-	// ErrRDBTransfer says that the master can only do a full sync by RDB, which this version does not load. The data at hand
-	// stays as it is.
-	ErrRDBTransfer = errors.New("a full sync from an RDB is not available in this version")
+	// ErrRDBTransfer says that the RDB which a stock master has sent cannot be loaded. The data at hand stays as it is.
+	ErrRDBTransfer = errors.New("the master's RDB cannot be loaded; the data here is kept")
 	// ErrProtocol marks bytes of a peer that no correct peer sends. The link is dropped; nothing of what was refused is kept.
 	ErrProtocol = errors.New("replica: protocol violation")
 	// ErrTransfer marks a checkpoint transfer whose bytes do not match their checksums.

@@ -172,12 +172,13 @@ func (s *session) position() psyncRequest {
 // firstGeneration is the data set a directory is born with.
 const firstGeneration = 1
 
-// answer to PSYNC: continue under the history id, or a checkpoint.
+// answer to PSYNC: continue under the history id, a checkpoint, or an RDB.
 type answer struct {
 	asked      psyncRequest
 	id         string // +CONTINUE: the current history's id; the asked one if the master does not say
 	checkpoint string // +CHECKPOINT: its id
-	replid     string
+	rdb        bool   // +FULLRESYNC
+	replid     string // of the checkpoint or the RDB, and its offset
 	offset     uint64
 }
 
@@ -204,8 +205,13 @@ func parseAnswer(req psyncRequest, r resp.Reply, native bool) (answer, error) {
 		return a, masterError{"PSYNC", text}
 	case r.Kind != '+':
 		return a, protocolErrorf("master answers PSYNC with %q", r.Kind)
-	case words[0] == "FULLRESYNC":
-		return a, fmt.Errorf("the master %q offers a full sync by RDB: %w; the data here is kept", clip(text), ErrRDBTransfer)
+	case words[0] == "FULLRESYNC" && len(words) == 3 && !native:
+		off, err := parseOffset(words[2])
+		if err != nil || !validHexID(strings.ToLower(words[1])) {
+			return a, protocolErrorf("bad answer to PSYNC: %q", clip(text))
+		}
+		a.rdb, a.replid, a.offset = true, strings.ToLower(words[1]), off
+		return a, nil
 	case words[0] == "CONTINUE" && req.id == "?":
 		return a, protocolErrorf("master continues a stream that was not asked for")
 	case words[0] == "CONTINUE" && len(words) == 1 && !native:

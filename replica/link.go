@@ -236,7 +236,7 @@ type session struct {
 	lineage *lineage // of a native master
 }
 
-// run: handshake, PSYNC, a checkpoint if that is the answer, and the stream.
+// run: handshake, PSYNC, a checkpoint or an RDB if that is the answer, and the stream.
 func (s *session) run() error {
 	s.l.enter(linkHandshake)
 	if err := s.handshake(); err != nil {
@@ -255,9 +255,17 @@ func (s *session) run() error {
 		if ans, err = s.psync(s.position()); err != nil {
 			return fmt.Errorf("behind the checkpoint: %w", err)
 		}
-		if ans.checkpoint != "" {
+		if ans.checkpoint != "" || ans.rdb {
 			return protocolErrorf("the master offers a checkpoint right behind a checkpoint")
 		}
+	}
+	if ans.rdb {
+		s.l.enter(linkSync)
+		if err := s.fullSyncRDB(ans); err != nil {
+			return err
+		}
+		s.l.force = false
+		return s.stream() // it follows on this connection
 	}
 	if err := s.adoptLineage(ans); err != nil {
 		return err

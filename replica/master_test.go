@@ -174,7 +174,19 @@ func TestAFollowerRefusesWhatNoMasterSays(t *testing.T) {
 		{"a negative length", "", "+CONTINUE\r\n*1\r\n$-5\r\n", "stream at offset"},
 		{"nested MULTI", "", "+CONTINUE\r\n*1\r\n$5\r\nMULTI\r\n*1\r\n$5\r\nMULTI\r\n", "stream at offset"},
 		{"half a unit, then the end", "", "+CONTINUE\r\n" + set[:len(set)-1], "closed the connection"},
-		{"FULLRESYNC", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$EOF:", ErrRDBTransfer.Error()},
+		{"FULLRESYNC and half a line", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$EOF:", "closed the connection"},
+		{"FULLRESYNC with a short mark", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$EOF:abc\r\n", "bad line before the RDB"},
+		{"FULLRESYNC with a negative size", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$-1\r\n", "bad line before the RDB"},
+		{"FULLRESYNC and an error", "", "+FULLRESYNC " + hex40('a') + " 0\r\n-ERR fork failed\r\n", "fork failed"},
+		{"FULLRESYNC with an id of the wrong length", "", "+FULLRESYNC abc 0\r\n", "bad answer to PSYNC"},
+		{"FULLRESYNC with a negative offset", "", "+FULLRESYNC " + hex40('a') + " -5\r\n", "bad answer to PSYNC"},
+		{"FULLRESYNC of a native master", node("%s"), "+FULLRESYNC " + hex40('a') + " 0\r\n", "bad answer to PSYNC"},
+		{"an RDB that is cut", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$100\r\nREDIS0009\xff", "closed the connection"},
+		{"an RDB that is none", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$9\r\nnonsense!", "not the beginning of an RDB file"},
+		{"an RDB that ends within", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$10\r\nREDIS0009\x00", "it ends here"},
+		{"an RDB with a wrong checksum", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$18\r\nREDIS0009\xff12345678", "its checksum"},
+		{"an RDB of the future", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$9\r\nREDIS0099", "version 99"},
+		{"an RDB with functions", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$10\r\nREDIS0010\xf5", "functions"},
 		{"an endless line", "", "+" + strings.Repeat("x", 2*maxMasterReply), "over the limit"},
 		{"LOADING", "", "-LOADING Redis is loading the dataset in memory\r\n", "LOADING"},
 	} {
@@ -326,15 +338,35 @@ func ask(t *testing.T, a string, words ...string) string {
 	return string(r.Str)
 }
 
-func TestRedisAsMasterOffersAnRDB(t *testing.T) {
-	a := redisServer(t)
-	ask(t, a, "SET", "theirs", "1")
-	b := newServer(t, "b").start(nil)
-	b.setKeys("mine", 5, 5)
-	b.followAddr(a)
-	eventually(t, func() bool { return strings.Contains(b.n.Status().LinkError, ErrRDBTransfer.Error()) }, says("the reason shows"))
-	require.Equal(t, "$6\r\nvvvvv1\r\n", b.do("GET", "mine1"), "the data is kept and served")
-	require.Equal(t, "connect", b.n.Status().LinkState)
+// We follow a stock master: its RDB, then its stream, on from where we stood after a restart, and our own replica below us.
+func TestRedisAsMaster(t *testing.T) {
+	for name, option := range map[string]string{"between marks": "yes", "behind its size": "no"} {
+		t.Run(name, func(t *testing.T) {
+			a := redisServer(t, "--enable-debug-command", "yes", "--repl-diskless-sync", option, "--repl-diskless-sync-delay", "0")
+			for i := range 300 {
+				ask(t, a, "SET", fmt.Sprint("theirs", i), strings.Repeat("x", i))
+				ask(t, a, "ZADD", "zset", fmt.Sprint(i), fmt.Sprint(i))
+			}
+			b := newServer(t, "b").start(nil)
+			b.setKeys("mine", 5, 5)
+			b.followAddr(a)
+			same := func() bool { return b.n.LinkUp() && b.digest() == ask(t, a, "DEBUG", "DIGEST") }
+			eventually(t, same, func() string { return b.n.Status().LinkError })
+			require.Equal(t, "$-1\r\n", b.do("GET", "mine1"))
+			ask(t, a, "SET", "behind", "1")
+			eventually(t, same, says("after the stream"))
+			c := newServer(t, "c").start(b)
+			b.caughtUp(c)
+			b.stop(true)
+			ask(t, a, "SET", "away", "1")
+			b.startAt(a)
+			eventually(t, same, says("after a restart"))
+			require.Contains(t, ask(t, a, "INFO", "stats"), "sync_full:1")
+			require.Contains(t, ask(t, a, "INFO", "stats"), "sync_partial_ok:1")
+			b.promote()
+			require.Equal(t, "+OK\r\n", b.do("SET", "ours", "now"))
+		})
+	}
 }
 
 // A stock replica that needs everything is given an RDB, then the stream behind it.

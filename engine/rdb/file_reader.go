@@ -1,0 +1,163 @@
+package rdb
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+// Opcodes that are only read.
+const (
+	opSlotInfo   = 244
+	opFunction2  = 245
+	opFunction   = 246
+	opModuleAux  = 247
+	opIdle       = 248
+	opFreq       = 249
+	opExpireSecs = 253
+)
+
+// firstChecked is the first version whose files end with a checksum.
+const firstChecked = 5
+
+// FileSink takes a file apart. An error ends the reading and is returned as it is.
+type FileSink interface {
+	// Aux is something about the file: repl-stream-db, for one.
+	Aux(name, value string) error
+	// SelectDB begins a database.
+	SelectDB(db uint64) error
+	// Key begins a key, whose value goes to the sink that it returns; expireMs is 0, or milliseconds since 1970. key is valid until EndKey.
+	Key(key []byte, expireMs int64) (Sink, error)
+	// EndKey ends it.
+	EndKey() error
+}
+
+// maxAux is the longest value of Aux in bytes that is looked at.
+const maxAux = 1 << 10
+
+// File reads a whole RDB file, its checksum included (a file without one has zeros there). What this does not know, functions and the data of
+// modules, is an Error and not passed over.
+func (r *Reader) File(s FileSink) error {
+	version, err := r.header()
+	if err != nil {
+		return err
+	}
+	expireMs := int64(0)
+	for {
+		op, err := r.Byte()
+		if err != nil {
+			return err
+		}
+		switch op {
+		case opEOF:
+			return r.end(version)
+		case opExpireMs, opExpireSecs:
+			if expireMs, err = r.expiry(op); err != nil {
+				return err
+			}
+		case opSelectDB, opResizeDB, opAux, opFreq, opIdle, opSlotInfo:
+			if err := r.about(op, s); err != nil {
+				return err
+			}
+		case opFunction, opFunction2:
+			return r.bad("it holds functions (FUNCTION LOAD), which this version cannot keep: FUNCTION FLUSH there first")
+		case opModuleAux:
+			return r.bad("it holds data of a module, which only that module can read")
+		default:
+			if err := r.key(Type(op), expireMs, s); err != nil {
+				return err
+			}
+			expireMs = 0
+		}
+	}
+}
+
+func (r *Reader) header() (version int, err error) {
+	head := r.text[:9]
+	if err := r.Full(head); err != nil {
+		return 0, err
+	}
+	version, err = strconv.Atoi(string(head[5:]))
+	if string(head[:5]) != "REDIS" || err != nil || version < 1 {
+		return 0, r.bad("%q is not the beginning of an RDB file", head)
+	}
+	if version > MaxVersion {
+		return 0, r.bad("it is of version %d; this reads up to %d", version, MaxVersion)
+	}
+	return version, nil
+}
+
+func (r *Reader) end(version int) error {
+	if version < firstChecked {
+		return nil
+	}
+	want := r.crc
+	sum, err := r.Uint64()
+	if err != nil {
+		return err
+	}
+	if sum != want && sum != 0 { // 0: written with rdbchecksum no
+		return r.bad("its checksum is %016x, its bytes give %016x", sum, want)
+	}
+	return nil
+}
+
+func (r *Reader) expiry(op byte) (ms int64, err error) {
+	if op == opExpireMs {
+		n, err := r.Uint64()
+		return int64(n), err //nolint:gosec // as Redis reads it
+	}
+	b := r.text[:4]
+	err = r.Full(b)
+	return int64(int32(binary.LittleEndian.Uint32(b))) * 1000, err //nolint:gosec // as Redis reads it
+}
+
+// about reads what is neither a key nor the end.
+func (r *Reader) about(op byte, s FileSink) error {
+	switch op {
+	case opSelectDB:
+		db, err := r.Len()
+		if err != nil {
+			return err
+		}
+		return s.SelectDB(db)
+	case opAux:
+		b, err := r.String()
+		if err != nil {
+			return err
+		}
+		name := string(b[:min(len(b), maxAux)])
+		if b, err = r.String(); err != nil {
+			return err
+		}
+		return s.Aux(name, string(b[:min(len(b), maxAux)]))
+	case opFreq:
+		_, err := r.Byte()
+		return err
+	}
+	lengths := map[byte]int{opResizeDB: 2, opIdle: 1, opSlotInfo: 3}[op]
+	for range lengths {
+		if _, err := r.Len(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reader) key(t Type, expireMs int64, s FileSink) error {
+	if t >= lastType {
+		return r.bad("unknown opcode or type %d", t)
+	}
+	b, err := r.String()
+	if err != nil {
+		return err
+	}
+	key := append([]byte(nil), b...)
+	sink, err := s.Key(key, expireMs)
+	if err != nil {
+		return err
+	}
+	if err := r.Value(t, sink); err != nil {
+		return err
+	}
+	return s.EndKey()
+}
