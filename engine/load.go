@@ -10,13 +10,17 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"replogd/engine/keys"
+	"replogd/engine/memtable"
 	"replogd/engine/rdb"
 )
 
 const (
-	// loadBatchBytes is how much a load collects before it goes to the store; loadRows how many rows of one key before they go to the batch.
-	loadBatchBytes = 4 << 20
-	loadRows       = 2048
+	// loadFileBytes is how much a load collects for a file of the store; one file is being collected while another is sorted and written.
+	loadFileBytes = 32 << 20
+	// loadSublevels is from how many files that overlap on the store compacts during a load: a gigabyte's. Below that it is done after it.
+	loadSublevels = 32
+	// loadRows is how many rows of one key stay in the tx.
+	loadRows = 2048
 	// loadCheckEvery is after how many keys a load asks whether anybody still wants it.
 	loadCheckEvery = 256
 )
@@ -31,17 +35,28 @@ var ErrTwice = errors.New("something comes twice")
 func (e *Engine) LoadRDB(ctx context.Context, dir string, in io.Reader, offset uint64, keysLoaded func(keys int64)) (err error) {
 	o := e.pebbleOptions(e.o.FS)
 	o.DisableWAL = true
-	o.MemTableSize = uint64(e.o.MemTableBytes) //nolint:gosec // positive
+	o.L0CompactionThreshold, o.L0CompactionFileThreshold = loadSublevels, loadSublevels
 	db, err := pebble.Open(dir, o)
 	if err != nil {
 		return fmt.Errorf("load RDB: create %s: %w", dir, err)
 	}
-	l := newLoader(ctx, e, db, offset, keysLoaded)
-	if err = rdb.NewReader(in).File(l); err == nil {
-		err = l.finish()
+	tables := dir + ".tables"
+	err = e.o.FS.MkdirAll(tables, 0o755)
+	if err == nil {
+		l := newLoader(ctx, e, db, offset, keysLoaded)
+		l.files = newLoadFiles(l.ctx, e.o.FS, tables, db, o.MakeWriterOptions(0, db.TableFormat()))
+		err = rdb.NewReader(in).File(l)
+		if ferr := l.files.finish(); err == nil || errors.Is(err, errFiles) {
+			err = ferr
+		}
+		if err == nil {
+			err = l.finish()
+		}
 	}
-	if cerr := db.Close(); err == nil {
-		err = cerr
+	for _, cerr := range []error{db.Close(), e.o.FS.RemoveAll(tables)} {
+		if err == nil {
+			err = cerr
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("load RDB: %w", err)
@@ -49,12 +64,12 @@ func (e *Engine) LoadRDB(ctx context.Context, dir string, in io.Reader, offset u
 	return nil
 }
 
-// loader is the sink of a whole file. It makes rows by the commands' own code, in a tx that is emptied into the store again and again.
+// loader is the sink of a whole file. It makes rows by the commands' own code, in a tx that is emptied into the files again and again.
 type loader struct {
 	ctx   context.Context
 	e     *Engine
 	db    *pebble.DB
-	batch *pebble.Batch
+	files *loadFiles
 	c     call
 	tx    tx
 	value restorer
@@ -66,7 +81,7 @@ type loader struct {
 }
 
 func newLoader(ctx context.Context, e *Engine, db *pebble.DB, offset uint64, keysLoaded func(int64)) *loader {
-	l := &loader{ctx: ctx, e: e, db: db, batch: db.NewBatch(), keysLoaded: keysLoaded}
+	l := &loader{ctx: ctx, e: e, db: db, keysLoaded: keysLoaded}
 	st := newState(offset, e.o.Databases)
 	ds := &dataset{db: db, cache: newRowCache(0)}
 	ds.mem.init(e.o.MemTableBytes)
@@ -122,45 +137,25 @@ func (l *loader) EndKey() error {
 	return l.spill()
 }
 
-// spill moves the tx's rows to the batch, and the batch to the store when it is large enough.
+// spill moves the tx's rows to the files.
 func (l *loader) spill() error {
 	for i := range l.tx.rows {
 		r := &l.tx.rows[i]
 		if r.deleted {
 			return fmt.Errorf("BUG: a load removes row %x", r.key())
 		}
-		if err := l.batch.Set(r.key(), r.value(), nil); err != nil {
+		if err := l.files.add(memtable.NewRow(r.data, r.keyLen)); err != nil {
 			return err
 		}
 	}
-	st := l.tx.state
-	st.dbs = append([]dbState(nil), st.dbs...)
-	l.tx.reset(l.tx.ds, &st)
+	l.tx.clearRows()
 	l.c.rowBuf = l.c.rowBuf[:0]
-	if l.batch.Len() < loadBatchBytes {
-		return nil
-	}
-	return l.commit()
+	return nil
 }
 
-func (l *loader) commit() error {
-	err := l.db.Apply(l.batch, pebble.NoSync)
-	l.batch.Reset()
-	return err
-}
-
-// finish writes the state, makes everything durable and looks for what came twice: a row that was written twice is one row.
+// finish writes the state behind all rows, makes it durable, and looks for what came twice: a row that was written twice is one row.
 func (l *loader) finish() error {
-	if err := l.spill(); err != nil {
-		return err
-	}
-	if err := l.batch.Set(stateRow, l.tx.state.appendTo(nil), nil); err != nil {
-		return err
-	}
-	if err := l.commit(); err != nil {
-		return err
-	}
-	if err := l.batch.Close(); err != nil {
+	if err := l.db.Set(stateRow, l.tx.state.appendTo(nil), pebble.NoSync); err != nil {
 		return err
 	}
 	if err := l.db.Flush(); err != nil {

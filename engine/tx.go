@@ -65,6 +65,13 @@ const indexRowsAfter = 24
 func (t *tx) reset(ds *dataset, s *state) {
 	t.ds = ds
 	s.copyTo(&t.state)
+	t.clearRows()
+	t.all = false
+	t.effects, t.unitBuf, t.unit = shrink(t.effects), shrink(t.unitBuf), t.unit[:0]
+}
+
+// clearRows forgets the changes, and keeps the state.
+func (t *tx) clearRows() {
 	if cap(t.rows) > maxKeptRows {
 		t.rows, t.index, t.touched = nil, nil, nil
 	}
@@ -74,8 +81,7 @@ func (t *tx) reset(ds *dataset, s *state) {
 		clear(t.index)
 	}
 	t.sorted = nil
-	t.touched, t.all = t.touched[:0], false
-	t.effects, t.unitBuf, t.unit = shrink(t.effects), shrink(t.unitBuf), t.unit[:0]
+	t.touched = t.touched[:0]
 }
 
 // maxKeptRows is the number of changes whose memory is kept from run to run.

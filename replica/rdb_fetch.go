@@ -7,9 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"replogd/backlog"
 	"replogd/engine/resp"
@@ -30,11 +29,12 @@ type rdbFetch struct {
 	read    int64
 	began   time.Time
 	lastLog time.Time
+	keys    atomic.Int64 // loaded so far
 }
 
 // fullSyncRDB receives the data set of a stock master and has the engine adopt it. The RDB goes to disk as fast as it comes, so that the
-// master's buffer for what is written meanwhile stays small however slowly it is loaded; then it is loaded beside the old data, which is served
-// until then; the stream waits in the connection. The file's checksum says whether it is whole.
+// master's buffer for what is written meanwhile stays small however slowly it is loaded; it is loaded from there beside the old data, which is
+// served until then; the stream waits in the connection. The file's checksum says whether it is whole.
 //
 // Crash argument. Until Engine.Adopt nothing outside Dir/incoming/rdb changes: a crash leaves the old data, and parts that the next full sync
 // or change of role removes. Adopt leaves the old data or the new, which stands at the offset that the master named.
@@ -52,13 +52,10 @@ func (s *session) fullSyncRDB(a answer) error {
 		return fmt.Errorf("full sync: %w", err)
 	}
 	n.log.Info("full sync begins", "master", addr(s.l.host, s.l.port), "by", "RDB", "replid", a.replid, "offset", a.offset, "bytes", f.size)
-	if err := f.receive(); err != nil {
-		return fmt.Errorf("full sync: receive RDB: %w", err)
-	}
-	received := time.Since(f.began)
-	files, err := f.load(a.offset)
+	files := n.o.FS.PathJoin(f.dir, filesDir)
+	received, err := f.receiveAndLoad(files, a.offset)
 	if err != nil {
-		return fmt.Errorf("full sync: %w: %w", ErrRDBTransfer, err)
+		return fmt.Errorf("full sync: %w", err)
 	}
 	hs := []backlog.History{{ID: a.replid}}
 	if err := s.install(files, a.offset, hs); err != nil {
@@ -101,23 +98,56 @@ func (f *rdbFetch) head() error {
 	return protocolErrorf("bad line before the RDB: %q", clip(printable(text)))
 }
 
-// receive writes the RDB to its file.
-func (f *rdbFetch) receive() error {
-	l := f.s.l
+// receiveAndLoad writes the RDB to its file and has the engine make a keyspace of it in dir meanwhile.
+func (f *rdbFetch) receiveAndLoad(dir string, offset uint64) (received time.Duration, err error) {
+	n, l := f.s.n, f.s.l
 	l.syncTotal.Store(max(f.size, 0))
 	l.syncRead.Store(0)
 	l.syncLastIO.Store(time.Now().UnixNano())
-	fs := f.s.n.o.FS
-	out, err := fs.Create(fs.PathJoin(f.dir, rdbFile), vfs.WriteCategoryUnspecified)
+	file, err := newGrowingFile(n.o.FS, n.o.FS.PathJoin(f.dir, rdbFile))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if f.size >= 0 {
-		err = f.receiveSize(out)
+	loaded := make(chan error, 1)
+	go func() {
+		err := n.o.Engine.LoadRDB(f.s.ctx, dir, file, offset, func(keys int64) { f.keys.Store(keys) })
+		file.leave()
+		loaded <- err
+	}()
+	receive := f.receiveSize
+	if f.size < 0 {
+		receive = f.receiveMarked
+	}
+	err = receive(file)
+	received = time.Since(f.began)
+	if err == nil {
+		file.end(io.EOF)
 	} else {
-		err = f.receiveMarked(out)
+		file.end(err)
 	}
-	return errors.Join(err, out.Close())
+	loadErr := f.s.busy(func() error { return f.awaitLoad(loaded) })
+	cerr := file.close()
+	switch {
+	case err != nil && !errors.Is(err, errReaderLeft):
+		return 0, fmt.Errorf("receive RDB: %w", err)
+	case loadErr != nil:
+		return 0, fmt.Errorf("%w: %w", ErrRDBTransfer, loadErr)
+	}
+	return received, cerr
+}
+
+// awaitLoad waits for the load and logs how it gets on.
+func (f *rdbFetch) awaitLoad(loaded chan error) error {
+	t := time.NewTicker(progressLogPeriod)
+	defer t.Stop()
+	for {
+		select {
+		case err := <-loaded:
+			return err
+		case <-t.C:
+			f.s.n.log.Info("loading RDB", "keys", f.keys.Load())
+		}
+	}
 }
 
 func (f *rdbFetch) receiveSize(out io.Writer) error {
@@ -170,27 +200,7 @@ func (f *rdbFetch) take(out io.Writer, p []byte, arrived int) error {
 	l.syncLastIO.Store(now.UnixNano())
 	if now.Sub(f.lastLog) >= progressLogPeriod {
 		f.lastLog = now
-		f.s.n.log.Info("receiving RDB", "bytes", f.read, "of", f.size)
+		f.s.n.log.Info("receiving RDB", "bytes", f.read, "of", f.size, "keys_loaded", f.keys.Load())
 	}
 	return nil
-}
-
-// load makes a keyspace of the file and returns its folder.
-func (f *rdbFetch) load(offset uint64) (dir string, err error) {
-	n := f.s.n
-	in, err := n.o.FS.Open(n.o.FS.PathJoin(f.dir, rdbFile), vfs.SequentialReadsOption)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = in.Close() }() // opened for reading
-	dir = n.o.FS.PathJoin(f.dir, filesDir)
-	err = f.s.busy(func() error {
-		return n.o.Engine.LoadRDB(f.s.ctx, dir, in, offset, func(keys int64) {
-			if time.Since(f.lastLog) >= progressLogPeriod {
-				f.lastLog = time.Now()
-				n.log.Info("loading RDB", "keys", keys)
-			}
-		})
-	})
-	return dir, err
 }

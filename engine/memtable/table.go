@@ -2,6 +2,7 @@ package memtable
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 
 	"github.com/tidwall/btree"
@@ -63,7 +64,18 @@ func prefix(key []byte) (hi, lo uint64) {
 	return binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])
 }
 
-// less orders rows by key, bytewise.
+// Compare orders rows by key, bytewise.
+func Compare(a, b Row) int {
+	switch {
+	case a.hi != b.hi:
+		return cmp.Compare(a.hi, b.hi)
+	case a.lo != b.lo:
+		return cmp.Compare(a.lo, b.lo)
+	}
+	return bytes.Compare(a.data[:a.keyLen], b.data[:b.keyLen])
+}
+
+// less is Compare for the tree.
 func less(a, b Row) bool {
 	if a.hi != b.hi {
 		return a.hi < b.hi
