@@ -23,6 +23,7 @@ Usage:
   replogd check DIR                               look whether a data directory is whole (server stopped)
   replogd logdump DIR|SEGMENT [--from offset] [--full]
                                                   print the log, one command per line
+  replogd import FILE.rdb DIR                     make a data directory of an RDB file of Redis
   replogd --version
   replogd --help
 
@@ -52,6 +53,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 			return check(args[1:], stdout, stderr)
 		case "logdump":
 			return logdump(args[1:], stdout, stderr)
+		case "import":
+			return importRDB(args[1:], stdout, stderr)
 		}
 	}
 	return serve(args, environ, stderr)

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -112,6 +113,58 @@ func fillAllTypes(n *node) {
 	} {
 		n.do(line)
 	}
+}
+
+// TestImport makes a data directory of what Redis has saved. A server there has the data, and as a replica of that Redis it goes on from where
+// the file stands.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	skipOnStock(t)
+	redisServer := redisTool(t, "redis-server")
+	top := newNodeOf(t, redisServer, "top", "enable-debug-command", "yes", "repl-diskless-sync-delay", "0").start()
+	fillAllTypes(top)
+	first := newNode(t, "first").start() // a Redis without replicas keeps no stream
+	first.replicaOf(top)
+	first.waitLinkUp()
+	top.do("SAVE")
+	file := filepath.Join(top.dir, "dump.rdb")
+	digest := top.do("DEBUG DIGEST")
+	fillAllTypes(top)
+
+	n := newNode(t, "imported")
+	out, code := n.run("import", file, n.dir)
+	require.Zero(t, code, out)
+	require.Regexp(t, `\d+ keys in .*, replid [0-9a-f]{40}, offset \d+`, out)
+	n.start()
+	require.Equal(t, digest, n.do("DEBUG DIGEST"))
+	n.stop()
+	out, code = n.run("check", n.dir)
+	require.Zero(t, code, out)
+
+	again := newNode(t, "again", "replicaof", fmt.Sprintf("127.0.0.1 %d", top.port))
+	out, code = again.run("import", file, again.dir)
+	require.Zero(t, code, out)
+	again.start()
+	eventually(t, syncWithin, "it continues", func() error {
+		if got, want := again.do("DEBUG DIGEST"), top.do("DEBUG DIGEST"); got != want {
+			return fmt.Errorf("digest %s, redis has %s", got, want)
+		}
+		return nil
+	})
+	require.Equal(t, "1", top.field("sync_full"), "the first replica's")
+
+	out, code = again.run("import", file, again.dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "is not empty")
+	out, code = again.run("import", file)
+	require.Equal(t, 2, code, out)
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	cut := filepath.Join(t.TempDir(), "cut.rdb")
+	require.NoError(t, os.WriteFile(cut, whole[:len(whole)/2], 0o600))
+	out, code = again.run("import", cut, t.TempDir())
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "damaged RDB data at byte")
 }
 
 // TestRedisCLITakesAnRDB: redis-cli --rdb, which redis-check-rdb finds whole.
