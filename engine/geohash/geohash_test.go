@@ -16,12 +16,13 @@ func somePoint(t *rapid.T, latitude float64) Point {
 func TestScoresAreWhereTheyCameFrom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := somePoint(t, maxLatitude)
+		if p.Longitude == maxLongitude || p.Latitude == maxLatitude {
+			return // the very edge has a bit more than a float64 holds, in Redis too
+		}
 		q := FromScore(float64(p.Score()))
 		require.InDelta(t, p.Longitude, q.Longitude, 360.0/(1<<26))
 		require.InDelta(t, p.Latitude, q.Latitude, 171.0/(1<<26))
-		if math.Abs(p.Latitude) < maxLatitude && p.Longitude < maxLongitude {
-			require.Equal(t, p.Score(), q.Score())
-		}
+		require.Equal(t, p.Score(), q.Score())
 		require.Len(t, p.Text(), 11)
 	})
 }
