@@ -95,7 +95,7 @@ auto-aof-rewrite-min-size 3kb
 proto-max-bulk-len 2M
 hash-max-ziplist-value 1k
 client-output-buffer-limit slave 1mb 2mb 3 pubsub 1k 1kb 1
-client-output-buffer-limit normal 9 8 7
+client-output-buffer-limit normal 9mb 8mb 7
 save 10 20
 save 30 40 50 60
 appendfsync ALWAYS

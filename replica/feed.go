@@ -26,6 +26,8 @@ type feed struct {
 	port int
 	name string // of its pin: tells an operator who holds the log
 
+	number uint64 // grows from feed to feed; set by feedSet.add
+
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	lastNote atomic.Int64 // unix ms of the last NoteReplica
@@ -46,6 +48,7 @@ type feedSet struct {
 	mu struct {
 		sync.Mutex
 		feeds  map[*feed]struct{}
+		last   uint64        // number of the youngest
 		closed error         // set by shut
 		empty  chan struct{} // closed when the last feed has gone; nil while nobody waits
 	}
@@ -63,6 +66,8 @@ func (s *feedSet) add(f *feed) error {
 	if s.mu.closed != nil {
 		return s.mu.closed
 	}
+	s.mu.last++
+	f.number = s.mu.last
 	s.mu.feeds[f] = struct{}{}
 	return nil
 }
@@ -233,6 +238,7 @@ func (f *feed) stream(c *backlog.Cursor, quiet bool) error {
 	if f.p.CapaPSYNC2 || f.p.CapaReplogd {
 		line += " " + n.o.Backlog.Current().ID
 	}
+	n.supersede(f)
 	// Online before the line leaves: the replica may acknowledge at once.
 	f.become(func(pr *Progress) { pr.BecomeStream(c.Offset(), time.Now()) })
 	if err := n.writeRaw(f.p.Conn, append([]byte(line), '\r', '\n')); err != nil {
@@ -251,7 +257,6 @@ func (f *feed) feedFrom(c *backlog.Cursor, await bool) error {
 	if tcp, ok := f.p.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetNoDelay(!n.settings().DisableTCPNoDelay) // a tuning knob: the link works either way
 	}
-	n.supersede(f)
 	f.awaiting.Store(await)
 	if !await && !f.online() {
 		f.become(func(pr *Progress) { pr.BecomeStream(c.Offset(), time.Now()) })
@@ -329,13 +334,13 @@ func (f *feed) read(c *backlog.Cursor, buf []byte) (int, error) {
 	return k, err
 }
 
-// supersede ends an older connection of the same node: its process has come back before we noticed that it had left.
+// supersede ends older connections of the same node: its process has come back before we noticed that it had left.
 func (n *Node) supersede(newer *feed) {
 	if newer.p.NodeID == "" {
 		return
 	}
 	for _, f := range n.feeds.list() {
-		if f != newer && f.p.NodeID == newer.p.NodeID {
+		if f.number < newer.number && f.p.NodeID == newer.p.NodeID {
 			f.cancel(errInterrupted{"the same node has connected again"})
 		}
 	}
