@@ -66,6 +66,7 @@ type Config struct {
 	ReplPingReplicaPeriod    time.Duration
 	ReplTimeout              time.Duration
 	ReplSnapshotMaxTransfers int
+	ReplAcceptEmptyMaster    bool  // a replica with data follows a master that has none and that it does not know
 	ReplSnapshotRateLimit    int64 // bytes per second; 0 = unlimited
 	ReplDisklessSyncDelay    time.Duration
 	ReplDisableTCPNoDelay    bool

@@ -214,6 +214,7 @@ func replicationRows() []*directive {
 		// Own.
 		{name: "repl-backlog-retention", kind: duration, def: "7d", bind: func(c *Config, v value) { c.ReplBacklogRetention = v.d }},
 		{name: "repl-backlog-max-size", kind: memory, def: defaultReplBacklogMax, max: maxInt64, bind: func(c *Config, v value) { c.ReplBacklogMaxSize = v.n }},
+		{name: "repl-accept-empty-master", kind: boolean, def: "no", bind: func(c *Config, v value) { c.ReplAcceptEmptyMaster = v.n != 0 }},
 		{name: "repl-snapshot-max-transfers", kind: integer, def: "2", min: 1, max: 1000, bind: func(c *Config, v value) { c.ReplSnapshotMaxTransfers = int(v.n) }},
 		{name: "repl-snapshot-rate-limit", kind: memory, def: "0", max: maxInt64, bind: func(c *Config, v value) { c.ReplSnapshotRateLimit = v.n }},
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"replogd/backlog"
 )
@@ -39,6 +40,9 @@ func (e *Engine) Adopt(ctx context.Context, dir string, offset uint64, hs []back
 	if s.applied != offset {
 		return fmt.Errorf("adopt snapshot: its files stand at offset %d, its manifest says %d", s.applied, offset)
 	}
+	if err := e.mayWipe(&s, hs); err != nil {
+		return fmt.Errorf("adopt snapshot: %w", err)
+	}
 	e.stopApplierLocked()
 	err = e.switchGeneration(ctx, dir, &s, hs)
 	if startErr := e.startApplierLocked(); startErr != nil {
@@ -48,6 +52,36 @@ func (e *Engine) Adopt(ctx context.Context, dir string, offset uint64, hs []back
 		return fmt.Errorf("adopt snapshot: %w", err)
 	}
 	return nil
+}
+
+// ErrEmptyMaster is returned by Adopt when the new keyspace is empty, this one is not, and the histories have nothing in common: a master that
+// has lost its data (a wrong directory, a new disk) and was started again. Options.AcceptEmpty allows it.
+var ErrEmptyMaster = errors.New("the master's data set is empty, and its history is unknown here")
+
+// mayWipe refuses to replace keys by nothing, unless that nothing is a later state of the same data (a FLUSHALL).
+func (e *Engine) mayWipe(s *state, hs []backlog.History) error {
+	if e.o.AcceptEmpty == nil || e.o.AcceptEmpty() {
+		return nil
+	}
+	for i := range s.dbs {
+		if s.dbs[i].keys > 0 {
+			return nil
+		}
+	}
+	mine := int64(0)
+	for _, db := range e.DBStats() {
+		mine += db.Keys
+	}
+	if mine == 0 {
+		return nil
+	}
+	for _, ours := range e.o.Backlog.Histories() {
+		if slices.ContainsFunc(hs, func(h backlog.History) bool { return h.ID == ours.ID }) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: the %d keys here are kept. If it lost its data, promote this node (REPLICAOF NO ONE); if it is empty on purpose, set "+
+		"repl-accept-empty-master yes", ErrEmptyMaster, mine)
 }
 
 // switchGeneration is steps 2 to 4. The applier stands still and clients' writes are refused, so nobody changes either keyspace.

@@ -28,6 +28,9 @@ type Options struct {
 	// nil: never.
 	HoldExpiry func() bool
 
+	// AcceptEmpty says whether Adopt may replace keys by an empty keyspace of a stranger: ErrEmptyMaster. nil: always.
+	AcceptEmpty func() bool
+
 	// Limits is read afresh for every command that needs it. nil: DefaultLimits.
 	Limits func() Limits
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"replogd/engine"
 )
 
 // linkState is where a follower's link stands; its String is ROLE's word.
@@ -176,7 +178,7 @@ func pause(err error, b *backoff) time.Duration {
 	switch {
 	case errors.Is(err, ErrRDBTransfer):
 		return jitter(rdbRetryDelay)
-	case errors.Is(err, errApplier):
+	case errors.Is(err, errApplier), errors.Is(err, engine.ErrEmptyMaster):
 		return jitter(brokenRetryDelay)
 	}
 	return b.delay()

@@ -59,7 +59,8 @@ func engineOptions(cfg *config.Manager, b *backlog.Backlog, writeRefusal func() 
 		FS: vfs.Default, Dir: c.Dir, Backlog: b, Databases: c.Databases,
 		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: rowCache, MemTableBytes: c.MemTableSize,
 		WriteGuard: writeRefusal, HoldExpiry: holdExpiry, Logger: log,
-		Limits: func() engine.Limits { return limits(cfg.Current()) },
+		AcceptEmpty: func() bool { return cfg.Current().ReplAcceptEmptyMaster },
+		Limits:      func() engine.Limits { return limits(cfg.Current()) },
 	}
 }
 

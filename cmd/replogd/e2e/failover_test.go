@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"fmt"
+	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -224,4 +226,36 @@ func TestRulesForReplicas(t *testing.T) {
 	if !stock() {
 		require.Equal(t, "y", replica.do("GET k"))
 	}
+}
+
+// TestAMasterThatLostItsDataWipesNobody: the master is started again in an empty directory. Its replica does not follow it into emptiness: it
+// serves on, and says why.
+func TestAMasterThatLostItsDataWipesNobody(t *testing.T) {
+	t.Parallel()
+	skipOnStock(t)
+	master := newNode(t, "master").start()
+	replica := newNode(t, "replica", "replicaof", fmt.Sprintf("127.0.0.1 %d", master.port)).start()
+	master.do("SET k v")
+	replica.waitLinkUp()
+	waitSame(t, master, replica)
+
+	master.kill9()
+	require.NoError(t, os.RemoveAll(master.dir))
+	require.NoError(t, os.Mkdir(master.dir, 0o755))
+	master.start()
+	eventually(t, syncWithin, "the reason is in INFO", func() error {
+		fields, err := replica.info()
+		if err == nil && !strings.Contains(fields["master_link_error"], "repl-accept-empty-master") {
+			err = fmt.Errorf("master_link_error: %q", fields["master_link_error"])
+		}
+		return err
+	})
+	require.Equal(t, "v", replica.do("GET k"))
+	require.Contains(t, replica.logText(), "the 1 keys here are kept")
+
+	replica.do("CONFIG SET repl-accept-empty-master yes")
+	replica.do("REPLICAOF NO ONE")
+	replica.replicaOf(master)
+	replica.waitLinkUp()
+	require.Equal(t, "0", replica.do("DBSIZE"))
 }
