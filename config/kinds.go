@@ -224,7 +224,7 @@ var text = &kind{
 var list = &kind{
 	multi: true,
 	parse: func(_ *directive, args []string, _ value) (value, error) {
-		args = slices.DeleteFunc(slices.Clone(args), func(s string) bool { return s == "" })
+		args = strings.Fields(strings.Join(args, " ")) // no word has blanks in it, however it was quoted
 		return value{text: strings.Join(args, " "), words: args}, nil
 	},
 	lines: func(_ *directive, v value) []string {
