@@ -46,10 +46,10 @@ func cmdPFAdd(c *call) error {
 	if err != nil || !c.isHLL(&k) {
 		return err
 	}
-	s, changed := sketchOf(&k), !k.ok
+	s, changed, sparseMax := sketchOf(&k), !k.ok, c.sparseMax()
 	for _, element := range c.args[2:] {
 		var grown bool
-		if s, grown, err = s.Add(element, c.sparseMax()); err != nil {
+		if s, grown, err = s.Add(element, sparseMax); err != nil {
 			c.w.Error(errCorruptHLL)
 			return nil
 		}

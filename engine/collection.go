@@ -102,26 +102,12 @@ func (c *call) between(uid uint64, lower, upper []byte) (*rowIter, error) {
 }
 
 // eachRow calls fn with every row of a collection in a table, in order, until it returns false. key and value are valid during fn.
-func (c *call) eachRow(tag byte, uid uint64, fn func(key, value []byte) (more bool, err error)) (err error) {
+func (c *call) eachRow(tag byte, uid uint64, fn func(key, value []byte) (more bool, err error)) error {
 	it, err := c.elements(tag, uid)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := it.close(); err == nil {
-			err = cerr
-		}
-	}()
-	for ok := it.first(); ok; ok = it.next() {
-		value, err := it.value()
-		if err != nil {
-			return err
-		}
-		if more, err := fn(it.key(), value); err != nil || !more {
-			return err
-		}
-	}
-	return it.err()
+	return it.rows(fn)
 }
 
 // onView runs a read of several rows on one consistent view. Under the sequencer everything is one already.

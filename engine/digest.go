@@ -149,25 +149,7 @@ func (d *digest) entry(row, value []byte) error {
 }
 
 // eachRow calls fn with every row of a collection in a table, in order.
-func (v *view) eachRow(tag byte, uid uint64, fn func(row, value []byte) error) (err error) {
+func (v *view) eachRow(tag byte, uid uint64, fn func(row, value []byte) error) error {
 	lower, upper := keys.UIDBounds(tag, uid, uid)
-	it, err := v.iter(lower, upper)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := it.close(); err == nil {
-			err = cerr
-		}
-	}()
-	for ok := it.first(); ok; ok = it.next() {
-		value, err := it.value()
-		if err != nil {
-			return err
-		}
-		if err := fn(it.key(), value); err != nil {
-			return err
-		}
-	}
-	return it.err()
+	return v.rows(uid, lower, upper, fn)
 }

@@ -13,31 +13,12 @@ import (
 type rowSource func(uid uint64, lower, upper []byte, fn func(row, value []byte) error) error
 
 // rows is the source of a call's own view: that of the tx, or one that onView has opened.
-func (c *call) rows(uid uint64, lower, upper []byte, fn func(row, value []byte) error) (err error) {
+func (c *call) rows(uid uint64, lower, upper []byte, fn func(row, value []byte) error) error {
 	it, err := c.between(uid, lower, upper)
 	if err != nil {
 		return err
 	}
-	return readRows(it, fn)
-}
-
-// readRows calls fn with all rows of an iterator and closes it.
-func readRows(it *rowIter, fn func(row, value []byte) error) (err error) {
-	defer func() {
-		if cerr := it.close(); err == nil {
-			err = cerr
-		}
-	}()
-	for ok := it.first(); ok; ok = it.next() {
-		value, err := it.value()
-		if err != nil {
-			return err
-		}
-		if err := fn(it.key(), value); err != nil {
-			return err
-		}
-	}
-	return it.err()
+	return it.all(fn)
 }
 
 // dumper writes values.
@@ -144,9 +125,9 @@ func (d *dumper) stream(h *keys.Head, between func()) error {
 	}); err != nil {
 		return err
 	}
-	form := rdb.StreamForm(info, forms)
+	form := info.Form(forms)
 	d.begin(form, between)
-	w := d.w.StreamBody(form, &nodes)
+	w := d.w.Stream(form, &nodes)
 	if err := d.entries(h, func(id keys.StreamID, fields [][]byte) { w.Entry(rdb.ID(id), fields) }); err != nil {
 		return err
 	}

@@ -214,6 +214,41 @@ func (it *rowIter) value() ([]byte, error) {
 	return it.tables[it.at].row.Value(), nil
 }
 
+// walk calls fn at each row, in order or backwards, until it returns false, and closes the iterator.
+func (it *rowIter) walk(back bool, fn func() (more bool, err error)) (err error) {
+	defer func() {
+		if cerr := it.close(); err == nil {
+			err = cerr
+		}
+	}()
+	step, begin := it.next, it.first
+	if back {
+		step, begin = it.prev, it.last
+	}
+	for ok := begin(); ok; ok = step() {
+		if more, err := fn(); err != nil || !more {
+			return err
+		}
+	}
+	return it.err()
+}
+
+// rows is walk, in order, with keys and values, which are valid during fn.
+func (it *rowIter) rows(fn func(row, value []byte) (more bool, err error)) error {
+	return it.walk(false, func() (bool, error) {
+		value, err := it.value()
+		if err != nil {
+			return false, err
+		}
+		return fn(it.key(), value)
+	})
+}
+
+// all is rows over everything there is.
+func (it *rowIter) all(fn func(row, value []byte) error) error {
+	return it.rows(func(row, value []byte) (bool, error) { return true, fn(row, value) })
+}
+
 // noRows is an iterator over bounds that hold nothing: the store does not take them.
 func noRows(lower, upper []byte) (it *rowIter, empty bool) {
 	if bytes.Compare(lower, upper) < 0 {

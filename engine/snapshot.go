@@ -46,27 +46,24 @@ func (s *Snapshot) Close() {
 	}
 }
 
-// RDBInfo is what an RDB file says about where it comes from.
-type RDBInfo struct {
-	Version string // redis-ver
-	ReplID  string // repl-id: the history that Offset counts in
-}
+// CompatVersion is the version of Redis whose commands are here; RDB files name it as the one they come from.
+const CompatVersion = "7.0.15"
 
 // snapshotCheckEvery is after how many keys WriteRDB asks whether anybody still wants it.
 const snapshotCheckEvery = 1024
 
-// WriteRDB writes the snapshot as an RDB file of Redis. Its memory is one value's, or one element's of a collection, and a buffer. Keys whose
+// WriteRDB writes the snapshot as an RDB file of Redis, which says that Offset counts in the history replid. Its memory is one value's, or one element's of a collection, and a buffer. Keys whose
 // time is up are written too: only the stream says when they go.
-func (s *Snapshot) WriteRDB(ctx context.Context, out io.Writer, info RDBInfo) error {
+func (s *Snapshot) WriteRDB(ctx context.Context, out io.Writer, replid string) error {
 	w := rdb.NewWriter(out)
 	w.Header()
 	for _, aux := range [][2]string{
-		{"redis-ver", info.Version},
+		{"redis-ver", CompatVersion},
 		{"redis-bits", "64"},
 		{"ctime", strconv.FormatInt(time.Now().Unix(), 10)},
 		{"used-mem", "0"},
 		{"repl-stream-db", strconv.Itoa(s.StreamDB)},
-		{"repl-id", info.ReplID},
+		{"repl-id", replid},
 		{"repl-offset", strconv.FormatUint(s.Offset, 10)},
 		{"aof-base", "0"},
 	} {
@@ -121,7 +118,7 @@ func (v *view) rows(_ uint64, lower, upper []byte, fn func(row, value []byte) er
 	if err != nil {
 		return err
 	}
-	return readRows(it, fn)
+	return it.all(fn)
 }
 
 // Spool is an RDB file on disk, for who must know its size before its first byte. A crash leaves it below checkpoints/, which the next
@@ -135,7 +132,7 @@ type Spool struct {
 }
 
 // Spool writes the snapshot to a file.
-func (s *Snapshot) Spool(ctx context.Context, info RDBInfo) (_ *Spool, err error) {
+func (s *Snapshot) Spool(ctx context.Context, replid string) (_ *Spool, err error) {
 	fs := s.e.o.FS
 	sp := &Spool{e: s.e, dir: fs.PathJoin(s.e.o.Dir, checkpointDir, newID())}
 	defer func() {
@@ -152,7 +149,7 @@ func (s *Snapshot) Spool(ctx context.Context, info RDBInfo) (_ *Spool, err error
 	if err != nil {
 		return nil, err
 	}
-	err = s.WriteRDB(ctx, f, info)
+	err = s.WriteRDB(ctx, f, replid)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

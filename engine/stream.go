@@ -75,7 +75,7 @@ func (x *stream) has(id keys.StreamID) (bool, error) {
 
 // walk calls fn with the entries from first to last, both included, in order or backwards, until it returns false. fields are valid
 // during fn.
-func (x *stream) walk(first, last keys.StreamID, back bool, fn func(id keys.StreamID, value []byte) (more bool, err error)) (err error) {
+func (x *stream) walk(first, last keys.StreamID, back bool, fn func(id keys.StreamID, value []byte) (more bool, err error)) error {
 	if first.Compare(x.s.First) < 0 {
 		first = x.s.First
 	}
@@ -87,31 +87,17 @@ func (x *stream) walk(first, last keys.StreamID, back bool, fn func(id keys.Stre
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := it.close(); err == nil {
-			err = cerr
-		}
-	}()
-	step, ok := it.next, false
-	if back {
-		step, ok = it.prev, it.last()
-	} else {
-		ok = it.first()
-	}
-	for ; ok; ok = step() {
+	return it.walk(back, func() (bool, error) {
 		id, err := keys.ParseEntry(it.key())
 		if err != nil {
-			return corruptRow(it.key(), err)
+			return false, corruptRow(it.key(), err)
 		}
 		value, err := it.value()
 		if err != nil {
-			return err
+			return false, err
 		}
-		if more, err := fn(id, value); err != nil || !more {
-			return err
-		}
-	}
-	return it.err()
+		return fn(id, value)
+	})
 }
 
 // remove takes entries out, which there are, and finds the new first one if need be.

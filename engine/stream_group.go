@@ -77,26 +77,12 @@ func (g *group) destroy() error {
 const groupPrefix = 1 + 8 + 1 + 8
 
 // eachGroupRow calls fn with rows of the groups' table, until it returns false.
-func (x *stream) eachGroupRow(lower, upper []byte, fn func(row, value []byte) (more bool, err error)) (err error) {
+func (x *stream) eachGroupRow(lower, upper []byte, fn func(row, value []byte) (more bool, err error)) error {
 	it, err := x.c.between(x.h.UID, lower, upper)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := it.close(); err == nil {
-			err = cerr
-		}
-	}()
-	for ok := it.first(); ok; ok = it.next() {
-		value, err := it.value()
-		if err != nil {
-			return err
-		}
-		if more, err := fn(it.key(), value); err != nil || !more {
-			return err
-		}
-	}
-	return it.err()
+	return it.rows(fn)
 }
 
 // groups calls fn with every group of a stream, in the order of names.

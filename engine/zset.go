@@ -135,33 +135,18 @@ type scored struct {
 
 // walkScores calls fn with the members whose score rows lie in [lower, upper), in order or backwards, until it returns false. member is
 // valid during fn. Under the sequencer no row may be changed meanwhile.
-func (x *zset) walkScores(lower, upper []byte, back bool, fn func(member []byte, score float64) (more bool, err error)) (err error) {
+func (x *zset) walkScores(lower, upper []byte, back bool, fn func(member []byte, score float64) (more bool, err error)) error {
 	it, err := x.c.between(x.h.UID, lower, upper)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := it.close(); err == nil {
-			err = cerr
-		}
-	}()
-	step := it.next
-	ok := false
-	if back {
-		step, ok = it.prev, it.last()
-	} else {
-		ok = it.first()
-	}
-	for ; ok; ok = step() {
+	return it.walk(back, func() (bool, error) {
 		member, score, err := scoreAt(it)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if more, err := fn(member, score); err != nil || !more {
-			return err
-		}
-	}
-	return it.err()
+		return fn(member, score)
+	})
 }
 
 // scoreAt reads the score row an iterator stands at; member is valid until it moves.

@@ -51,36 +51,14 @@ func (f *feed) serveCheckpoint(v verdict) (*snapshot, psyncRequest, error) {
 // waitSnapshot acquires a checkpoint and keeps the replica from timing out meanwhile. A fresh one is begun after the request: who asks for
 // everything on purpose wants to get past what stands in the log now.
 func (f *feed) waitSnapshot(fresh bool) (*snapshot, error) {
-	type result struct {
-		snap *snapshot
-		err  error
-	}
-	got := make(chan result, 1)
-	ctx, cancel := context.WithCancelCause(f.ctx)
-	defer cancel(nil)
 	var notBefore time.Time
 	if fresh {
 		notBefore = time.Now()
 	}
-	go func() {
-		snap, err := f.n.snapshots.acquire(ctx, f.p.Snapshot, notBefore)
-		got <- result{snap, err}
-	}()
-	t := time.NewTicker(keepAlivePeriod)
-	defer t.Stop()
-	for {
-		select {
-		case r := <-got:
-			return r.snap, r.err
-		case <-t.C:
-			if err := f.n.writeRaw(f.p.Conn, []byte{'\n'}); err != nil {
-				cancel(err)
-				r := <-got
-				f.n.snapshots.release(r.snap)
-				return nil, err
-			}
-		}
+	acquire := func(ctx context.Context) (*snapshot, error) {
+		return f.n.snapshots.acquire(ctx, f.p.Snapshot, notBefore)
 	}
+	return whileAlive(f, acquire, f.n.snapshots.release)
 }
 
 // stillContinues checks that the stream behind the checkpoint can be sent: its bytes are held, and they follow it.

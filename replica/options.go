@@ -98,7 +98,7 @@ const (
 	progressLogPeriod   = 2 * time.Second
 	keepAlivePeriod     = time.Second // newlines while the other side prepares something
 	aheadGrace          = 60 * time.Second
-	rdbRetryDelay       = 30 * time.Second // between tries with a master that only has an RDB for us: each one costs it a fork
+	rdbRetryDelay       = 30 * time.Second // between tries with a master whose RDB cannot be loaded: each one costs it a fork
 	brokenRetryDelay    = 30 * time.Second // between looks at an applier that has stopped
 	diskFullRetryDelay  = 200 * time.Millisecond
 	replicaNotePeriod   = time.Second

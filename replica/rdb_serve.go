@@ -47,13 +47,12 @@ func (f *feed) serveRDB(v verdict, req psyncRequest) error {
 			return err
 		}
 	}
-	info := engine.RDBInfo{Version: rdbServerVersion, ReplID: id}
 	send := f.sendRDBOfSize
 	if f.p.CapaEOF {
 		send = f.sendRDBWithMark
 	}
 	began := time.Now()
-	sent, err := send(snap, info)
+	sent, err := send(snap, id)
 	if err != nil {
 		return fmt.Errorf("send RDB to replica: %w", err)
 	}
@@ -66,9 +65,6 @@ func (f *feed) serveRDB(v verdict, req psyncRequest) error {
 	f.silent.Store(req.sync) // older than PSYNC: it acknowledges nothing
 	return f.feedFrom(c, f.p.CapaEOF)
 }
-
-// rdbServerVersion is the redis-ver of the RDBs that are sent.
-const rdbServerVersion = "7.0.15"
 
 // snapshotAt takes a snapshot that is as safe as the policy says, and a cursor behind it.
 func (f *feed) snapshotAt() (snap *engine.Snapshot, c *backlog.Cursor, id string, err error) {
@@ -99,7 +95,7 @@ func (f *feed) snapshotAt() (snap *engine.Snapshot, c *backlog.Cursor, id string
 }
 
 // sendRDBWithMark sends the RDB as it is made, between a mark and the same mark.
-func (f *feed) sendRDBWithMark(snap *engine.Snapshot, info engine.RDBInfo) (sent int64, err error) {
+func (f *feed) sendRDBWithMark(snap *engine.Snapshot, replid string) (sent int64, err error) {
 	var raw [eofMarkBytes / 2]byte
 	_, _ = rand.Read(raw[:]) // cannot fail
 	mark := hex.EncodeToString(raw[:])
@@ -107,15 +103,15 @@ func (f *feed) sendRDBWithMark(snap *engine.Snapshot, info engine.RDBInfo) (sent
 		return 0, err
 	}
 	w := &rdbSender{f: f, lastLog: time.Now()}
-	if err := snap.WriteRDB(f.ctx, w, info); err != nil {
+	if err := snap.WriteRDB(f.ctx, w, replid); err != nil {
 		return w.sent, err
 	}
 	return w.sent, f.n.writeRaw(f.p.Conn, []byte(mark))
 }
 
 // sendRDBOfSize writes the RDB to disk first, because its size comes before it.
-func (f *feed) sendRDBOfSize(snap *engine.Snapshot, info engine.RDBInfo) (sent int64, err error) {
-	sp, err := f.spoolRDB(snap, info)
+func (f *feed) sendRDBOfSize(snap *engine.Snapshot, replid string) (sent int64, err error) {
+	sp, err := f.spoolRDB(snap, replid)
 	if err != nil {
 		return 0, err
 	}
@@ -132,34 +128,8 @@ func (f *feed) sendRDBOfSize(snap *engine.Snapshot, info engine.RDBInfo) (sent i
 }
 
 // spoolRDB keeps the replica from timing out while the file is written.
-func (f *feed) spoolRDB(snap *engine.Snapshot, info engine.RDBInfo) (*engine.Spool, error) {
-	type result struct {
-		sp  *engine.Spool
-		err error
-	}
-	got := make(chan result, 1)
-	ctx, cancel := context.WithCancelCause(f.ctx)
-	defer cancel(nil)
-	go func() {
-		sp, err := snap.Spool(ctx, info)
-		got <- result{sp, err}
-	}()
-	t := time.NewTicker(keepAlivePeriod)
-	defer t.Stop()
-	for {
-		select {
-		case r := <-got:
-			return r.sp, r.err
-		case <-t.C:
-			if err := f.n.writeRaw(f.p.Conn, []byte{'\n'}); err != nil {
-				cancel(err)
-				if r := <-got; r.err == nil {
-					r.sp.Remove()
-				}
-				return nil, err
-			}
-		}
-	}
+func (f *feed) spoolRDB(snap *engine.Snapshot, replid string) (*engine.Spool, error) {
+	return whileAlive(f, func(ctx context.Context) (*engine.Spool, error) { return snap.Spool(ctx, replid) }, (*engine.Spool).Remove)
 }
 
 // rdbSender writes to the replica, at the shared rate, each piece with a deadline of its own.

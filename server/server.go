@@ -18,9 +18,9 @@ import (
 	"replogd/replica"
 )
 
-// CompatVersion is the version of Redis whose commands, replies and INFO fields this server gives. Clients and tools read it from
-// HELLO and from redis_version.
-const CompatVersion = "7.0.15"
+// CompatVersion is the version of Redis whose replies and INFO fields this server gives. Clients and tools read it from HELLO and from
+// redis_version.
+const CompatVersion = engine.CompatVersion
 
 // ErrShutdownAborted is returned by PrepareShutdown after SHUTDOWN ABORT: the server goes on.
 var ErrShutdownAborted = errors.New("server: shutdown aborted by SHUTDOWN ABORT")

@@ -127,7 +127,9 @@ func TestStreamsRoundTrip(t *testing.T) {
 		_ = want.Pending(p)
 
 		w := NewDump()
-		s := w.Stream(info, []Group{g}, &nodes)
+		form := info.Form([]Group{g})
+		w.Byte(byte(form))
+		s := w.Stream(form, &nodes)
 		for _, e := range entries {
 			s.Entry(e.id, e.fields)
 		}

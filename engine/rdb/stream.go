@@ -393,8 +393,8 @@ func (r *Reader) consumer(t Type, s Sink, pending map[ID]Pending) error {
 	return nil
 }
 
-// streamForm is the oldest form that carries all of a stream.
-func (info *StreamInfo) form(groups []Group) Type {
+// Form is the oldest form that carries all of a stream with these groups.
+func (info *StreamInfo) Form(groups []Group) Type {
 	if info.Added != info.Length || info.MaxDeleted != (ID{}) {
 		return TypeStream2
 	}

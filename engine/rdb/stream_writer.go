@@ -44,18 +44,8 @@ type StreamWriter struct {
 	elems   uint64 // listpack elements in it
 }
 
-// Stream begins a stream: its type and the number of nodes.
-func (w *Writer) Stream(info StreamInfo, groups []Group, nodes *NodeCounter) *StreamWriter {
-	form := info.form(groups)
-	w.Byte(byte(form))
-	return w.StreamBody(form, nodes)
-}
-
-// StreamForm is the type byte that fits a stream.
-func StreamForm(info StreamInfo, groups []Group) Type { return info.form(groups) }
-
-// StreamBody is Stream without the type, which the caller has written.
-func (w *Writer) StreamBody(form Type, nodes *NodeCounter) *StreamWriter {
+// Stream begins a stream, of the form that the caller has written as its type (StreamInfo.Form).
+func (w *Writer) Stream(form Type, nodes *NodeCounter) *StreamWriter {
 	w.Len(nodes.nodes)
 	return &StreamWriter{w: w, form: form}
 }
