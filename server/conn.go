@@ -28,7 +28,8 @@ type conn struct {
 	srv     *Server
 	id      int64
 	nc      net.Conn
-	addr    string // as CLIENT LIST shows it
+	sock    *socket // of nc; the connection's goroutine reads and writes it
+	addr    string  // as CLIENT LIST shows it
 	laddr   string
 	unix    bool
 	fd      int
@@ -82,7 +83,7 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
-		srv: s, id: s.clients.nextID.Add(1), nc: nc, fd: fileDescriptor(nc), created: time.Now(),
+		srv: s, id: s.clients.nextID.Add(1), nc: nc, sock: newSocket(nc), fd: fileDescriptor(nc), created: time.Now(),
 		authenticated: s.cfg.Current().RequirePass == "",
 		runLimit:      minRun,
 	}

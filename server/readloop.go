@@ -46,7 +46,7 @@ func (c *conn) fill() bool {
 	}
 	c.queryLen.Store(int64(c.e - c.r))
 	c.queryCap.Store(int64(cap(c.buf)))
-	n, err := c.nc.Read(c.buf[c.e:])
+	n, err := c.sock.read(c.buf[c.e:])
 	if n > 0 {
 		c.e += n
 		c.queryLen.Store(int64(c.e - c.r))
@@ -215,7 +215,7 @@ func (c *conn) write(b []byte) bool {
 	for len(b) > 0 {
 		chunk := b[:min(len(b), writeChunk)]
 		c.armWriteDeadline()
-		n, err := c.nc.Write(chunk)
+		n, err := c.sock.write(chunk)
 		c.srv.stats.netOut.Add(uint64(n)) //nolint:gosec // never negative
 		if err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
