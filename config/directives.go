@@ -184,8 +184,8 @@ func dataRows() []*directive {
 		{name: "notify-keyspace-events", kind: notify, warn: unless("", "keyspace events need pub/sub, which is not supported yet"), bind: func(c *Config, v value) { c.NotifyKeyspace = v.text }},
 		{name: "active-expire-effort", kind: integer, def: "1", min: 1, max: 10, inert: "keys are found by their time in an index, not by sampling", bind: func(c *Config, v value) { c.ActiveExpireEffort = int(v.n) }},
 		// Own: sizes for a machine with 1 GB of memory. Up to four memtables may exist.
-		{name: "block-cache-size", kind: memory, def: "128mb", min: 1 << 20, max: maxInt64, fixed: true, bind: func(c *Config, v value) { c.BlockCacheSize = v.n }},
-		{name: "row-cache-size", kind: memory, def: "64mb", max: maxInt64, fixed: true, bind: func(c *Config, v value) { c.RowCacheSize = v.n }},
+		{name: "block-cache-size", kind: memory, def: "64mb", min: 1 << 20, max: maxInt64, fixed: true, bind: func(c *Config, v value) { c.BlockCacheSize = v.n }},
+		{name: "row-cache-size", kind: memory, def: "256mb", max: maxInt64, fixed: true, bind: func(c *Config, v value) { c.RowCacheSize = v.n }},
 		{name: "memtable-size", kind: memory, def: "32mb", min: 256 << 10, max: 2 << 30, fixed: true, bind: func(c *Config, v value) { c.MemTableSize = v.n }},
 		{name: "wal-segment-size", kind: memory, def: "64mb", min: minWALSegmentSize, max: maxWALSegmentSize, fixed: true, bind: func(c *Config, v value) { c.WALSegmentSize = v.n }},
 	}

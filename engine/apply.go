@@ -155,8 +155,7 @@ func (a *applier) applyCommand(t *tx, args [][]byte, nowMs int64) error {
 		return errors.New("wrong number of arguments")
 	}
 	c := &a.session.call
-	rowBuf := shrink(c.rowBuf)
-	*c = call{e: a.e, ds: t.ds, tx: t, s: &a.session, w: &a.w, args: args, db: t.state.streamDB, now: nowMs, replay: true, rowBuf: rowBuf}
+	c.next(call{e: a.e, ds: t.ds, tx: t, s: &a.session, w: &a.w, args: args, db: t.state.streamDB, now: nowMs, replay: true})
 	a.w.Reset()
 	if err := cmd.run(c); err != nil {
 		return err

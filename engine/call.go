@@ -29,7 +29,14 @@ type call struct {
 	loading bool     // it makes rows of a keyspace that is not the engine's (LoadRDB): the sequencer's state is not its own
 	again   bool     // set by a read that has something to store: it runs again under the sequencer, if this is a leader
 
-	rowBuf []byte // arena of encoded rows, valid until the command ends
+	rowBuf   []byte // arena of encoded rows, valid until the command ends
+	valueBuf []byte // arena of values from the row cache, likewise
+}
+
+// next makes the call ready for another command; the arenas stay.
+func (c *call) next(to call) {
+	to.rowBuf, to.valueBuf = shrink(c.rowBuf), shrink(c.valueBuf)
+	*c = to
 }
 
 // keyRef is one key as a command found it. Slices are valid until the command ends and are read-only.

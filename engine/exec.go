@@ -90,8 +90,7 @@ func (e *Engine) execAgain(ctx context.Context, s *Session, r Request, w *resp.W
 
 func (e *Engine) runCall(s *Session, ds *dataset, t *tx, r Request, w *resp.Writer, nowMs int64) error {
 	c := &s.call
-	rowBuf := shrink(c.rowBuf)
-	*c = call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs, rowBuf: rowBuf}
+	c.next(call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs})
 	err := r.Cmd.run(c)
 	c.args, c.ds = nil, nil // an idle connection must not hold its last command's buffer or a replaced dataset
 	return err
@@ -154,7 +153,7 @@ func (e *Engine) warm(s *Session, reqs []Request) {
 		}
 		for at := k.First; at > 0 && at <= last && at < len(reqs[i].Args); at += max(k.Step, 1) {
 			row = keys.AppendKey(row[:0], id, reqs[i].Args[at])
-			if _, _, err := ds.row(row); err != nil {
+			if err := ds.warm(row); err != nil {
 				break // the run will meet it again, and answer it
 			}
 		}

@@ -16,8 +16,8 @@ type Options struct {
 	Backlog *backlog.Backlog // the log of this keyspace; the engine never closes it
 
 	Databases       int   // number of databases, 1 to 65536; default 16. A keyspace that has more keeps them
-	BlockCacheBytes int64 // cache of table blocks; default 128 MiB
-	RowCacheBytes   int64 // cache of key rows in front of the store; default 64 MiB, negative: none
+	BlockCacheBytes int64 // cache of table blocks; default 64 MiB
+	RowCacheBytes   int64 // cache of key rows in front of the store; default 256 MiB, at least 32, negative: none
 	MemTableBytes   int64 // size of one memtable, of which up to four exist (maxFrozen); default 32 MiB
 
 	// WriteGuard returns the error that refuses a client's writes just now (NOREPLICAS ...), or "". It is called with the
@@ -55,6 +55,9 @@ const (
 	// maxUnitBytes bounds one unit of the stream: a value of 512 MiB and what surrounds it.
 	maxUnitBytes = 1 << 30
 
+	// maxValueArena is where a command that reads many rows begins another arena for their values.
+	maxValueArena = 64 << 10
+
 	// maxCachedRow is the largest row the row cache takes; larger ones would push out too much.
 	maxCachedRow = 8 << 10
 
@@ -73,10 +76,10 @@ func (o *Options) ensureDefaults() {
 		o.Databases = 16
 	}
 	if o.BlockCacheBytes <= 0 {
-		o.BlockCacheBytes = 128 << 20
+		o.BlockCacheBytes = 64 << 20
 	}
 	if o.RowCacheBytes == 0 {
-		o.RowCacheBytes = 64 << 20
+		o.RowCacheBytes = 256 << 20
 	}
 	if o.MemTableBytes <= 0 {
 		o.MemTableBytes = 32 << 20

@@ -98,7 +98,11 @@ func (c *call) readRow(row []byte) (value []byte, ok bool, err error) {
 	if c.v != nil {
 		return c.v.get(row)
 	}
-	return c.ds.row(row)
+	if len(c.valueBuf) > maxValueArena {
+		c.valueBuf = nil // what was read from it stays where it is
+	}
+	value, c.valueBuf, ok, err = c.ds.row(c.valueBuf, row)
+	return value, ok, err
 }
 
 // keyRow encodes a key row in the call's arena.

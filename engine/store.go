@@ -108,17 +108,31 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 	return o
 }
 
-// row reads a row: from the cache, from memtables, or from files. The value is read-only.
-func (ds *dataset) row(row []byte) (value []byte, ok bool, err error) {
-	value, ok, known, version := ds.cache.get(row)
+// row reads a row: from the cache, from memtables, or from files. buf is an arena: a value from the cache is appended to it, and it is
+// returned as it then is. The value is read-only.
+func (ds *dataset) row(buf, row []byte) (value, rest []byte, ok bool, err error) {
+	out, ok, known, version := ds.cache.get(buf, row)
 	if known {
-		return value, ok, nil
+		return out[len(buf):len(out):len(out)], out, ok, nil
 	}
 	value, ok, err = ds.get(row)
 	if err == nil {
 		ds.cache.fill(row, value, ok, version)
 	}
-	return value, ok, err
+	return value, buf, ok, err
+}
+
+// warm sees to it that the cache knows a row, as long as nobody writes it.
+func (ds *dataset) warm(row []byte) error {
+	lacks, version := ds.cache.lacks(row)
+	if !lacks {
+		return nil
+	}
+	value, ok, err := ds.get(row)
+	if err == nil {
+		ds.cache.fill(row, value, ok, version)
+	}
+	return err
 }
 
 // get reads a row past the cache.
@@ -211,6 +225,7 @@ func (ds *dataset) retire(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("close keyspace %s: readers are still at it: %w", ds.dir, ctx.Err())
 	}
+	ds.cache.close()
 	if err := ds.db.Close(); err != nil {
 		return fmt.Errorf("close keyspace %s: %w", ds.dir, err)
 	}
