@@ -81,7 +81,7 @@ func (c *call) elem(uid uint64, row []byte) (value []byte, ok bool, err error) {
 	if uid >= c.ds.filedUID.Load() {
 		return nil, false, nil
 	}
-	return readFiles(c.ds.db, row)
+	return readFiles(c.ds.db, c.ds.filter, row)
 }
 
 // elements iterates over the rows of a collection in one table. Under the sequencer no row may be changed before close.

@@ -88,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		stop()
 		e.done.Wait()
 		if ds := e.ds.Load(); ds != nil {
-			_ = ds.db.Close()
+			_ = ds.closeFiles()
 		}
 		e.blockCache.Unref()
 		return nil, err

@@ -147,6 +147,7 @@ type view struct {
 	active *memtable.Table
 	frozen []*frozenTable
 	files  *pebble.Snapshot
+	filter *rowFilter // of the files, and maybe of later rows
 	dbIDs  []uint32
 }
 
@@ -158,7 +159,7 @@ func (ds *dataset) view() *view {
 	if m.mu.view == nil {
 		m.mu.view = m.mu.active.View()
 	}
-	return &view{active: m.mu.view, frozen: m.mu.frozen, files: ds.db.NewSnapshot(), dbIDs: *ds.dbIDs.Load()}
+	return &view{active: m.mu.view, frozen: m.mu.frozen, files: ds.db.NewSnapshot(), filter: ds.filter, dbIDs: *ds.dbIDs.Load()}
 }
 
 func (v *view) close() { closeQuietly(v.files) }
@@ -168,5 +169,5 @@ func (v *view) get(key []byte) (value []byte, ok bool, err error) {
 	if value, live, found := findIn(v.active, v.frozen, key); found {
 		return value, live, nil
 	}
-	return readFiles(v.files, key)
+	return readFiles(v.files, v.filter, key)
 }

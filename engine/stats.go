@@ -26,6 +26,7 @@ type Stats struct {
 	MemTableBytes   int64
 	BlockCacheBytes int64
 	RowCacheBytes   int64
+	RowFilterRows   int64 // rows in the filter of what the files hold; 0: it is off, or not yet filled
 
 	L0Sublevels    int64
 	Flushes        int64 // memtables drained to files
@@ -51,6 +52,7 @@ func (e *Engine) Stats() Stats {
 		MemTableBytes:   ds.mem.bytes(),
 		BlockCacheBytes: m.BlockCache.Size,
 		RowCacheBytes:   ds.cache.bytes(),
+		RowFilterRows:   ds.filter.known(),
 		L0Sublevels:     int64(m.Levels[0].Sublevels),
 		Flushes:         int64(e.flushes.Load()), //nolint:gosec // one each 32 MiB
 		Compactions:     m.Compact.Count,

@@ -20,16 +20,18 @@ import (
 // dataset is one open generation of the keyspace. A full sync replaces it by another (adopt.go): whoever reads it outside the
 // sequencer holds a reference, and the old one is closed when the last is gone.
 type dataset struct {
-	db    *pebble.DB
-	mem   memory // rows newer than db's
-	cache *rowCache
-	dir   string
+	db     *pebble.DB
+	mem    memory // rows newer than db's
+	cache  *rowCache
+	filter *rowFilter // of db's rows
+	dir    string
 
 	compactions *compactions // of db
 
 	tableOptions sstable.WriterOptions // of the files that memtables are drained to
 	ctx          context.Context       // ends when the dataset is given up
 	giveUp       context.CancelFunc
+	filling      sync.WaitGroup // the goroutine that fills filter; ends with ctx
 
 	frozenEnd uint64        // offset behind the last frozen memtable; the sequencer's holder's
 	filed     atomic.Uint64 // offset that db holds
@@ -67,12 +69,30 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 		return nil, fmt.Errorf("open keyspace %s: %w", dir, err)
 	}
 	scheduler.begin()
-	ds := &dataset{db: db, cache: newRowCache(e.o.RowCacheBytes), dir: dir, generation: gen, compactions: scheduler, drained: make(chan struct{})}
+	ds := &dataset{
+		db: db, cache: newRowCache(e.o.RowCacheBytes), filter: newRowFilter(e.o.RowFilterBytes), dir: dir, generation: gen,
+		compactions: scheduler, drained: make(chan struct{}),
+	}
 	ds.tableOptions = o.MakeWriterOptions(0, o.FormatMajorVersion.MaxTableFormat())
 	ds.ctx, ds.giveUp = context.WithCancel(context.Background())
 	ds.mem.init(e.o.MemTableBytes)
 	ds.refs.Store(1)
+	ds.filling.Add(1)
+	go func() {
+		defer ds.filling.Done()
+		if err := ds.filter.fill(ds.ctx, db); err != nil && ds.ctx.Err() == nil {
+			e.o.Logger.Warn("absent keys are looked for on disk", "err", err)
+		}
+	}()
 	return ds, nil
+}
+
+// closeFiles gives the dataset up and closes its store. Nobody may use it any more.
+func (ds *dataset) closeFiles() error {
+	ds.giveUp()
+	ds.filling.Wait()
+	ds.cache.close()
+	return ds.db.Close()
 }
 
 func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
@@ -140,11 +160,14 @@ func (ds *dataset) get(row []byte) (value []byte, ok bool, err error) {
 	if value, live, found := ds.mem.find(row); found {
 		return value, live, nil
 	}
-	return readFiles(ds.db, row)
+	return readFiles(ds.db, ds.filter, row)
 }
 
 // readFiles reads a row from the store's files; the value is the caller's.
-func readFiles(r pebble.Reader, row []byte) (value []byte, ok bool, err error) {
+func readFiles(r pebble.Reader, filter *rowFilter, row []byte) (value []byte, ok bool, err error) {
+	if filter.lacks(row) {
+		return nil, false, nil
+	}
 	v, closer, err := r.Get(row)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
@@ -225,8 +248,7 @@ func (ds *dataset) retire(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("close keyspace %s: readers are still at it: %w", ds.dir, ctx.Err())
 	}
-	ds.cache.close()
-	if err := ds.db.Close(); err != nil {
+	if err := ds.closeFiles(); err != nil {
 		return fmt.Errorf("close keyspace %s: %w", ds.dir, err)
 	}
 	return nil

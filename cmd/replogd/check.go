@@ -273,7 +273,7 @@ type rehearsal struct {
 func (c *checker) rehearse(b *backlog.Backlog, fs vfs.FS, gaveUp chan<- error) (r rehearsal) {
 	events := &eventKeeper{}
 	e, err := engine.Open(context.Background(), engine.Options{
-		FS: fs, Dir: c.dir, Backlog: b, Logger: slog.New(events), RowCacheBytes: -1,
+		FS: fs, Dir: c.dir, Backlog: b, Logger: slog.New(events), RowCacheBytes: -1, RowFilterBytes: -1,
 		Fatal: func(err error) {
 			offer(gaveUp, err)
 			select {} // must not return; the process ends

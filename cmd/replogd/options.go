@@ -51,14 +51,17 @@ func limits(c *config.Config) engine.Limits {
 
 func engineOptions(cfg *config.Manager, b *backlog.Backlog, writeRefusal func() string, holdExpiry func() bool, log *slog.Logger) engine.Options {
 	c := cfg.Current()
-	rowCache := c.RowCacheSize
-	if rowCache == 0 {
-		rowCache = -1 // 0 means the default there
+	orNone := func(n int64) int64 {
+		if n == 0 {
+			return -1 // 0 means the default there
+		}
+		return n
 	}
 	return engine.Options{
 		FS: vfs.Default, Dir: c.Dir, Backlog: b, Databases: c.Databases,
-		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: rowCache, MemTableBytes: c.MemTableSize,
-		WriteGuard: writeRefusal, HoldExpiry: holdExpiry, Logger: log,
+		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: orNone(c.RowCacheSize), RowFilterBytes: orNone(c.RowFilterSize),
+		MemTableBytes: c.MemTableSize,
+		WriteGuard:    writeRefusal, HoldExpiry: holdExpiry, Logger: log,
 		AcceptEmpty: func() bool { return cfg.Current().ReplAcceptEmptyMaster },
 		Limits:      func() engine.Limits { return limits(cfg.Current()) },
 	}
