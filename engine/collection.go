@@ -75,13 +75,16 @@ func (c *call) elem(uid uint64, row []byte) (value []byte, ok bool, err error) {
 	if c.v != nil {
 		return c.v.get(row)
 	}
+	if c.ds.filters.lacks(row) {
+		return nil, false, nil
+	}
 	if value, live, found := c.ds.mem.find(row); found {
 		return value, live, nil
 	}
 	if uid >= c.ds.filedUID.Load() {
 		return nil, false, nil
 	}
-	return readFiles(c.ds.db, c.ds.filter, row)
+	return readFiles(c.ds.db, row)
 }
 
 // elements iterates over the rows of a collection in one table. Under the sequencer no row may be changed before close.

@@ -151,9 +151,6 @@ func (e *Engine) writeFiles(ctx context.Context, ds *dataset, f *frozenTable) ([
 	for ok := it.SeekGE(nil); ok && working.Err() == nil; ok = it.Next() {
 		row := it.Row()
 		rows = append(rows, row)
-		if !row.Deleted() {
-			ds.filter.add(row.Key()) // before the files have it
-		}
 		if size += len(row.Key()) + len(row.Value()); size >= drainFileBytes {
 			write(rows)
 			rows, size = make([]memtable.Row, 0, len(rows)), 0

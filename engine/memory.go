@@ -64,11 +64,14 @@ func findIn(active *memtable.Table, frozen []*frozenTable, key []byte) (value []
 
 // apply makes a tx's rows visible, all at once, in the row cache too, together with publish. Only the sequencer's holder calls it. full
 // says that the active table should be frozen.
-func (m *memory) apply(rows []rowChange, cache *rowCache, publish func()) (full bool) {
+func (m *memory) apply(rows []rowChange, cache *rowCache, filters *rowFilters, publish func()) (full bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range rows {
 		r := &rows[i]
+		if !r.deleted {
+			filters.add(r.key()) // before anybody can find it
+		}
 		if !r.fresh || !r.deleted { // made and removed in this run: nothing anywhere has it
 			m.mu.active.Put(r.memRow())
 		}
@@ -147,8 +150,8 @@ type view struct {
 	active *memtable.Table
 	frozen []*frozenTable
 	files  *pebble.Snapshot
-	filter *rowFilter // of the files, and maybe of later rows
-	dbIDs  []uint32
+	filter *rowFilter // holds every row of the view, and maybe later ones; nil: there is none
+	dbIDs  []uint32  // nil before the dataset is published
 }
 
 // view takes one. It costs about a microsecond, and the next commits copy what they touch of the memtable.
@@ -159,15 +162,22 @@ func (ds *dataset) view() *view {
 	if m.mu.view == nil {
 		m.mu.view = m.mu.active.View()
 	}
-	return &view{active: m.mu.view, frozen: m.mu.frozen, files: ds.db.NewSnapshot(), filter: ds.filter, dbIDs: *ds.dbIDs.Load()}
+	v := &view{active: m.mu.view, frozen: m.mu.frozen, files: ds.db.NewSnapshot(), filter: ds.filters.use.Load()}
+	if ids := ds.dbIDs.Load(); ids != nil {
+		v.dbIDs = *ids
+	}
+	return v
 }
 
 func (v *view) close() { closeQuietly(v.files) }
 
 // get reads a row as of the view.
 func (v *view) get(key []byte) (value []byte, ok bool, err error) {
+	if v.filter != nil && filteredTag(key[0]) && v.filter.lacks(key) {
+		return nil, false, nil
+	}
 	if value, live, found := findIn(v.active, v.frozen, key); found {
 		return value, live, nil
 	}
-	return readFiles(v.files, v.filter, key)
+	return readFiles(v.files, key)
 }

@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"replogd/engine/keys"
 )
@@ -23,26 +21,19 @@ const (
 	filterCheckEvery = 4096 // rows between two looks at whether the scan is still wanted
 )
 
-// rowFilter knows, in memory, which key and field rows the store's files may hold: a Bloom filter of cache-line blocks. A write of a new key,
-// a new member of a set or a read of nothing ends here instead of in the blocks of each level of the store: that is 0.1 us against 4.
-//
-// It never denies a row that the files hold: drained rows are added before the files take them (drain.go), those of an earlier process by a
-// scan at the start, and until that is through the filter says nothing. Removed rows stay in it.
+// rowFilter knows, in memory, which key and field rows there may be: a Bloom filter of cache-line blocks. A write of a new key, a new
+// member of a set or a read of nothing ends here instead of in the memtables and in the blocks of each level of the store: that is
+// 0.1 us against 4.
 type rowFilter struct {
-	blocks []filterBlock // none: the filter is off
-	rows   atomic.Int64  // added, but for those that were, or seemed to be, in it
-	ready  atomic.Bool   // it holds every row of the files
-	over   atomic.Bool   // it is too full, for good
+	blocks []filterBlock
+	rows   atomic.Int64 // added, but for those that were, or seemed to be, in it
+	over   atomic.Bool  // it is too full, for good
 }
 
 type filterBlock [filterBlockWords]atomic.Uint64
 
 func newRowFilter(bytes int64) *rowFilter {
-	f := &rowFilter{}
-	if bytes > 0 {
-		f.blocks = make([]filterBlock, bytes/(filterBlockWords*8)+1)
-	}
-	return f
+	return &rowFilter{blocks: make([]filterBlock, bytes/(filterBlockWords*8)+1)}
 }
 
 // filteredTag says whether the filter knows the rows of a table.
@@ -59,9 +50,9 @@ func (f *rowFilter) place(row []byte) (*filterBlock, uint64) {
 	return &f.blocks[at], h * hashFactor
 }
 
-// add notes a row, unless it is of a table that the filter does not know.
+// add notes a row of a table that the filter knows.
 func (f *rowFilter) add(row []byte) {
-	if len(f.blocks) == 0 || !filteredTag(row[0]) || f.over.Load() {
+	if f.over.Load() {
 		return
 	}
 	block, h := f.place(row)
@@ -79,9 +70,9 @@ func (f *rowFilter) add(row []byte) {
 	}
 }
 
-// lacks says that the files do not hold the row for certain.
+// lacks says for certain that the row was never added.
 func (f *rowFilter) lacks(row []byte) bool {
-	if !f.ready.Load() || !filteredTag(row[0]) || f.over.Load() {
+	if f.over.Load() {
 		return false
 	}
 	block, h := f.place(row)
@@ -94,44 +85,102 @@ func (f *rowFilter) lacks(row []byte) bool {
 	return false
 }
 
-// fill adds what the files hold at the start. If there is too much of it, the filter stays off. Rows may be drained meanwhile.
-func (f *rowFilter) fill(ctx context.Context, db *pebble.DB) error {
-	if len(f.blocks) == 0 || db.Metrics().Total().TablesSize > filterScanBytes {
-		return nil
+// rowFilters are a dataset's filter and the one that is to follow it.
+//
+// The one in use never denies a row that is there. A commit adds its rows, with the memtable's lock held and before anybody can see them; what was
+// there before comes by a scan of the keyspace, in the background, and until that is through the filter is not used. Removed rows stay in
+// it: when they have filled it, a scan fills another one.
+type rowFilters struct {
+	bytes int64 // of one filter; at most 0: there is none
+	use   atomic.Pointer[rowFilter]
+	next  atomic.Pointer[rowFilter] // being filled
+	full  chan struct{}             // kick: the one in use is too full
+}
+
+func (f *rowFilters) init(bytes int64) {
+	f.bytes = bytes
+	f.full = make(chan struct{}, 1)
+}
+
+// add notes a row of a commit.
+func (f *rowFilters) add(row []byte) {
+	if !filteredTag(row[0]) {
+		return
 	}
-	for _, tag := range []byte{keys.TagKey, keys.TagField} {
-		if err := f.fillTable(ctx, db, tag); err != nil {
-			return fmt.Errorf("scan keyspace for its row filter: %w", err)
+	if use := f.use.Load(); use != nil {
+		if use.add(row); use.over.Load() {
+			kick(f.full)
 		}
 	}
-	f.ready.Store(!f.over.Load())
+	if next := f.next.Load(); next != nil {
+		next.add(row)
+	}
+}
+
+// lacks says that there is no such row for certain.
+func (f *rowFilters) lacks(row []byte) bool {
+	use := f.use.Load()
+	return use != nil && filteredTag(row[0]) && use.lacks(row)
+}
+
+// known is how many rows the filter in use holds, 0 if there is none.
+func (f *rowFilters) known() int64 {
+	use := f.use.Load()
+	if use == nil || use.over.Load() {
+		return 0
+	}
+	return use.rows.Load()
+}
+
+// keepFilter fills the dataset's filter, and another one whenever that is too full, until the dataset is given up or has too many
+// rows for any.
+func (ds *dataset) keepFilter() error {
+	f := &ds.filters
+	for f.bytes > 0 && ds.db.Metrics().Total().TablesSize <= filterScanBytes {
+		next := newRowFilter(f.bytes)
+		f.next.Store(next) // before the view: what is committed behind it adds itself
+		err := next.fill(ds)
+		if err == nil && !next.over.Load() {
+			f.use.Store(next)
+		}
+		f.next.Store(nil)
+		if err != nil || next.over.Load() {
+			return err
+		}
+		select {
+		case <-f.full:
+		case <-ds.ctx.Done():
+			return nil
+		}
+	}
 	return nil
 }
 
-func (f *rowFilter) fillTable(ctx context.Context, db *pebble.DB, tag byte) (err error) {
-	it, err := db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{tag}, UpperBound: []byte{tag + 1}})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := it.Close(); err == nil {
-			err = cerr
+// fill adds the rows of the keyspace as it is.
+func (f *rowFilter) fill(ds *dataset) error {
+	v := ds.view()
+	defer v.close()
+	for _, tag := range []byte{keys.TagKey, keys.TagField} {
+		it, err := v.iter([]byte{tag}, []byte{tag + 1})
+		if err != nil {
+			return err
 		}
-	}()
-	n := 0
-	for ok := it.First(); ok && !f.over.Load(); ok = it.Next() {
-		f.add(it.Key())
-		if n++; n%filterCheckEvery == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		n := 0
+		err = it.all(func(row, _ []byte) error {
+			f.add(row)
+			if n++; n%filterCheckEvery != 0 {
+				return nil
+			}
+			if f.over.Load() {
+				return errFilterFull
+			}
+			return ds.ctx.Err()
+		})
+		if err != nil && !errors.Is(err, errFilterFull) {
+			return fmt.Errorf("fill row filter: %w", err)
 		}
 	}
-	return it.Error()
+	return nil
 }
 
-// known is how many rows the filter holds while it answers, 0 while it does not.
-func (f *rowFilter) known() int64 {
-	if !f.ready.Load() || f.over.Load() {
-		return 0
-	}
-	return f.rows.Load()
-}
+var errFilterFull = errors.New("the row filter is full")

@@ -243,7 +243,7 @@ func (e *Engine) commitRows(t *tx) {
 	if len(t.rows) > 0 || t.all {
 		e.committing.Store(t.state.applied)
 		e.commitSeq.Add(1)
-		full := t.ds.mem.apply(t.rows, t.ds.cache, func() { t.ds.publish(&t.state) })
+		full := t.ds.mem.apply(t.rows, t.ds.cache, &t.ds.filters, func() { t.ds.publish(&t.state) })
 		e.commitSeq.Add(1)
 		t.state.copyTo(&e.seq.state)
 		if full {

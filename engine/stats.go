@@ -26,7 +26,7 @@ type Stats struct {
 	MemTableBytes   int64
 	BlockCacheBytes int64
 	RowCacheBytes   int64
-	RowFilterRows   int64 // rows in the filter of what the files hold; 0: it is off, or not yet filled
+	RowFilterRows   int64 // rows in the filter of what there is; 0: it is off, or not yet filled
 
 	L0Sublevels    int64
 	Flushes        int64 // memtables drained to files
@@ -52,7 +52,7 @@ func (e *Engine) Stats() Stats {
 		MemTableBytes:   ds.mem.bytes(),
 		BlockCacheBytes: m.BlockCache.Size,
 		RowCacheBytes:   ds.cache.bytes(),
-		RowFilterRows:   ds.filter.known(),
+		RowFilterRows:   ds.filters.known(),
 		L0Sublevels:     int64(m.Levels[0].Sublevels),
 		Flushes:         int64(e.flushes.Load()), //nolint:gosec // one each 32 MiB
 		Compactions:     m.Compact.Count,

@@ -22,16 +22,16 @@ import (
 type dataset struct {
 	db     *pebble.DB
 	mem    memory // rows newer than db's
-	cache  *rowCache
-	filter *rowFilter // of db's rows
-	dir    string
+	cache   *rowCache
+	filters rowFilters
+	dir     string
 
 	compactions *compactions // of db
 
 	tableOptions sstable.WriterOptions // of the files that memtables are drained to
 	ctx          context.Context       // ends when the dataset is given up
 	giveUp       context.CancelFunc
-	filling      sync.WaitGroup // the goroutine that fills filter; ends with ctx
+	filling      sync.WaitGroup // the goroutine that fills filters; ends with ctx
 
 	frozenEnd uint64        // offset behind the last frozen memtable; the sequencer's holder's
 	filed     atomic.Uint64 // offset that db holds
@@ -70,17 +70,18 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	}
 	scheduler.begin()
 	ds := &dataset{
-		db: db, cache: newRowCache(e.o.RowCacheBytes), filter: newRowFilter(e.o.RowFilterBytes), dir: dir, generation: gen,
+		db: db, cache: newRowCache(e.o.RowCacheBytes), dir: dir, generation: gen,
 		compactions: scheduler, drained: make(chan struct{}),
 	}
 	ds.tableOptions = o.MakeWriterOptions(0, o.FormatMajorVersion.MaxTableFormat())
 	ds.ctx, ds.giveUp = context.WithCancel(context.Background())
 	ds.mem.init(e.o.MemTableBytes)
 	ds.refs.Store(1)
+	ds.filters.init(e.o.RowFilterBytes)
 	ds.filling.Add(1)
 	go func() {
 		defer ds.filling.Done()
-		if err := ds.filter.fill(ds.ctx, db); err != nil && ds.ctx.Err() == nil {
+		if err := ds.keepFilter(); err != nil && ds.ctx.Err() == nil {
 			e.o.Logger.Warn("absent keys are looked for on disk", "err", err)
 		}
 	}()
@@ -135,6 +136,9 @@ func (ds *dataset) row(buf, row []byte) (value, rest []byte, ok bool, err error)
 	if known {
 		return out[len(buf):len(out):len(out)], out, ok, nil
 	}
+	if ds.filters.lacks(row) {
+		return nil, buf, false, nil
+	}
 	value, ok, err = ds.get(row)
 	if err == nil {
 		ds.cache.fill(row, value, ok, version)
@@ -142,10 +146,10 @@ func (ds *dataset) row(buf, row []byte) (value, rest []byte, ok bool, err error)
 	return value, buf, ok, err
 }
 
-// warm sees to it that the cache knows a row, as long as nobody writes it.
+// warm sees to it that the cache knows a row, as long as nobody writes it, unless it is quickly found to be absent.
 func (ds *dataset) warm(row []byte) error {
 	lacks, version := ds.cache.lacks(row)
-	if !lacks {
+	if !lacks || ds.filters.lacks(row) {
 		return nil
 	}
 	value, ok, err := ds.get(row)
@@ -160,14 +164,11 @@ func (ds *dataset) get(row []byte) (value []byte, ok bool, err error) {
 	if value, live, found := ds.mem.find(row); found {
 		return value, live, nil
 	}
-	return readFiles(ds.db, ds.filter, row)
+	return readFiles(ds.db, row)
 }
 
 // readFiles reads a row from the store's files; the value is the caller's.
-func readFiles(r pebble.Reader, filter *rowFilter, row []byte) (value []byte, ok bool, err error) {
-	if filter.lacks(row) {
-		return nil, false, nil
-	}
+func readFiles(r pebble.Reader, row []byte) (value []byte, ok bool, err error) {
 	v, closer, err := r.Get(row)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
