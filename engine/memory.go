@@ -151,7 +151,7 @@ type view struct {
 	frozen []*frozenTable
 	files  *pebble.Snapshot
 	filter *rowFilter // holds every row of the view, and maybe later ones; nil: there is none
-	dbIDs  []uint32  // nil before the dataset is published
+	dbIDs  []uint32   // nil before the dataset is published
 }
 
 // view takes one. It costs about a microsecond, and the next commits copy what they touch of the memtable.

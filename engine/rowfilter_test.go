@@ -14,7 +14,7 @@ import (
 func TestRowFilterNeverDeniesARowItWasGiven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := newRowFilter(rapid.Int64Range(1, 1<<12).Draw(t, "bytes"))
-			rows := rapid.SliceOf(rapid.SliceOf(rapid.Byte())).Draw(t, "rows")
+		rows := rapid.SliceOf(rapid.SliceOf(rapid.Byte())).Draw(t, "rows")
 		for i, key := range rows {
 			row := keys.AppendKey(nil, uint32(i%3), key)
 			if i%2 == 0 {

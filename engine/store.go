@@ -20,8 +20,8 @@ import (
 // dataset is one open generation of the keyspace. A full sync replaces it by another (adopt.go): whoever reads it outside the
 // sequencer holds a reference, and the old one is closed when the last is gone.
 type dataset struct {
-	db     *pebble.DB
-	mem    memory // rows newer than db's
+	db      *pebble.DB
+	mem     memory // rows newer than db's
 	cache   *rowCache
 	filters rowFilters
 	dir     string

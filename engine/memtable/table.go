@@ -116,16 +116,14 @@ func (t *Table) Get(key []byte) (row Row, found bool) { return t.tree.Get(NewRow
 
 // Put writes a row over what the table has of its key. A deleted row that nothing older has just goes.
 func (t *Table) Put(row Row) {
-	if row.kind == deleted {
-		if old, ok := t.tree.GetHint(row, &t.hint); ok && old.kind == fresh {
-			t.tree.DeleteHint(old, &t.hint)
-			t.bytes -= old.size()
-			return
-		}
-	}
 	old, replaced := t.tree.SetHint(row, &t.hint)
 	t.bytes += row.size()
 	if !replaced {
+		return
+	}
+	if row.kind == deleted && old.kind == fresh {
+		t.tree.DeleteHint(row, &t.hint)
+		t.bytes -= old.size() + row.size()
 		return
 	}
 	t.bytes -= old.size()
