@@ -21,5 +21,6 @@ package main
 import "os"
 
 func main() {
+	spareProcessors()
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
