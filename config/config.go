@@ -41,7 +41,7 @@ type Config struct {
 	// Data.
 	Dir                string // the data directory, absolute
 	DirGiven           bool   // false: Dir is the default
-	DBFilename         string // kept for the RDB codec
+	DBFilename         string // what BGSAVE and SAVE write, in Dir
 	AppendOnly         bool   // what the user asked for; the log is always written
 	AppendFilename     string
 	AppendFsync        string // "always", "everysec", "no"

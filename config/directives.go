@@ -159,9 +159,8 @@ func dataRows() []*directive {
 		{name: "dir", kind: directory, def: defaultDir, protected: true, check: checkDir, bind: func(c *Config, v value) { c.Dir = v.text }},
 		{name: "databases", kind: integer, def: "16", min: 1, max: maxInt32, fixed: true, bind: func(c *Config, v value) { c.Databases = int(v.n) }},
 		{
-			name: "dbfilename", kind: text, def: "dump.rdb", protected: true, check: checkBareName("dbfilename can't be a path, just a filename"),
-			inert: "there is no RDB file: the data lies in dir, and each server needs a dir of its own",
-			bind:  func(c *Config, v value) { c.DBFilename = v.text },
+			name: "dbfilename", kind: text, def: "dump.rdb", protected: true, check: checkDBFilename,
+			bind: func(c *Config, v value) { c.DBFilename = v.text },
 		},
 		{
 			name: "appendonly", kind: boolean, def: "yes",
@@ -326,6 +325,24 @@ func checkBareName(problem string) func(value) error {
 		}
 		return nil
 	}
+}
+
+// ownNames are what a data directory holds: an RDB file must not take the place of one.
+var ownNames = []string{"meta.db", "wal", "data", "drain", "checkpoints", "incoming", "LOCK"}
+
+func checkDBFilename(v value) error {
+	if err := checkBareName("dbfilename can't be a path, just a filename")(v); err != nil {
+		return err
+	}
+	if v.text == "" || strings.HasPrefix(v.text, ".") {
+		return errors.New("dbfilename must be the name of a visible file")
+	}
+	for _, name := range ownNames {
+		if strings.EqualFold(v.text, name) {
+			return fmt.Errorf("dbfilename can't be %q: the data directory has one of its own", name)
+		}
+	}
+	return nil
 }
 
 // checkUsers lets the line pass that Redis' own CONFIG REWRITE adds to every file, and refuses any that restricts:

@@ -83,9 +83,8 @@ func TestTutorialFile(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "6380.log"), c.Path(c.LogFile))
 	require.Equal(t, filepath.Join(dir, "redis6380.pid"), c.Path(c.PidFile))
 	require.Equal(t, path, m.File())
-	require.Len(t, m.Warnings(), 2)
-	require.Contains(t, m.Warnings()[0], "dbfilename has no effect ("+path+":8)")
-	require.Contains(t, m.Warnings()[1], "appendfilename has no effect ("+path+":10)")
+	require.Len(t, m.Warnings(), 1)
+	require.Contains(t, m.Warnings()[0], "appendfilename has no effect ("+path+":10)")
 	require.Equal(t, "dump6380.rdb", get(t, m, "dbfilename"))
 }
 
@@ -237,6 +236,7 @@ func TestMistakesNamePlaceAndRemedy(t *testing.T) {
 		{name: "master without port", file: "replicaof localhost", line: 1, directive: "replicaof", wantProblem: "wrong number of arguments", wantRemedy: "a host and a port"},
 		{name: "bad master port", file: "slaveof h p", line: 1, directive: "replicaof", wantProblem: "Invalid master port"},
 		{name: "quotes", file: "port 1\n\nlogfile \"x", line: 3, wantProblem: "Unbalanced quotes"},
+		{name: "RDB file in place of our own", file: "dbfilename meta.db", line: 1, directive: "dbfilename", wantProblem: "has one of its own"},
 		{name: "path as name", file: "dbfilename a/b", line: 1, directive: "dbfilename", wantProblem: "can't be a path"},
 		{name: "directory of nothing", file: "dir /nonexistent-a/b", line: 1, directive: "dir", wantProblem: "mkdir -p /nonexistent-a"},
 		{name: "unprotected cluster", file: "cluster-enabled yes", line: 1, directive: "cluster-enabled", wantProblem: "no cluster mode"},

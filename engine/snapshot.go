@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -18,6 +19,9 @@ import (
 type Snapshot struct {
 	Offset   uint64
 	StreamDB int // database the stream has selected at Offset
+
+	// Progress, if set, is called by WriteRDB now and then with the number of keys written so far.
+	Progress func(keys int64)
 
 	e   *Engine
 	ds  *dataset
@@ -37,6 +41,14 @@ func (e *Engine) Snapshot() *Snapshot {
 	}
 }
 
+// Keys is how many keys it has, in all databases.
+func (s *Snapshot) Keys() (n int64) {
+	for i := range s.dbs {
+		n += s.dbs[i].keys
+	}
+	return n
+}
+
 // Close gives it back. Calling it again does nothing.
 func (s *Snapshot) Close() {
 	if s.v != nil {
@@ -52,7 +64,8 @@ const CompatVersion = "7.0.15"
 // snapshotCheckEvery is after how many keys WriteRDB asks whether anybody still wants it.
 const snapshotCheckEvery = 1024
 
-// WriteRDB writes the snapshot as an RDB file of Redis, which says that Offset counts in the history replid. Its memory is one value's, or one element's of a collection, and a buffer. Keys whose
+// WriteRDB writes the snapshot as an RDB file of Redis, which says that Offset counts in the history
+// replid; "": it says nothing of a history. Its memory is one value's, or one element's of a collection, and a buffer. Keys whose
 // time is up are written too: only the stream says when they go.
 func (s *Snapshot) WriteRDB(ctx context.Context, out io.Writer, replid string) error {
 	w := rdb.NewWriter(out)
@@ -67,28 +80,39 @@ func (s *Snapshot) WriteRDB(ctx context.Context, out io.Writer, replid string) e
 		{"repl-offset", strconv.FormatUint(s.Offset, 10)},
 		{"aof-base", "0"},
 	} {
+		if replid == "" && strings.HasPrefix(aux[0], "repl-") {
+			continue
+		}
 		w.Aux(aux[0], aux[1])
 	}
+	written := int64(0)
 	for db := range s.dbs {
 		if s.dbs[db].keys == 0 {
 			continue
 		}
-		if err := s.writeDB(ctx, w, db); err != nil {
+		if err := s.writeDB(ctx, w, db, &written); err != nil {
 			return fmt.Errorf("write database %d as RDB: %w", db, err)
 		}
 	}
 	return w.End()
 }
 
-func (s *Snapshot) writeDB(ctx context.Context, w *rdb.Writer, db int) error {
+// writeDB writes a database, and adds its keys to written.
+func (s *Snapshot) writeDB(ctx context.Context, w *rdb.Writer, db int, written *int64) error {
 	st := &s.dbs[db]
 	w.SelectDB(db, uint64(st.keys), uint64(st.expires)) //nolint:gosec // counts
 	d := dumper{w: w, rows: s.v.rows}
 	lower, upper := keys.DBBounds(keys.TagKey, st.id, st.id)
 	n := int64(0)
 	err := s.v.rows(0, lower, upper, func(row, value []byte) error {
-		if n++; n%snapshotCheckEvery == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
+		n++
+		if *written++; *written%snapshotCheckEvery == 0 {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if s.Progress != nil {
+				s.Progress(*written)
+			}
 		}
 		_, _, key, err := keys.ParseKey(row)
 		if err != nil {

@@ -225,7 +225,7 @@ func TestReplicaOfIsKeptForConfigRewrite(t *testing.T) {
 	require.Equal(t, "*2\r\n$9\r\nreplicaof\r\n$0\r\n\r\n", c.do("CONFIG", "GET", "replicaof"))
 }
 
-func TestSavesAreFlushes(t *testing.T) {
+func TestSavesWriteAFileAndFlush(t *testing.T) {
 	r := start(t)
 	c := r.dial()
 	require.Equal(t, "+OK\r\n", c.do("SET", "a", "b"))
@@ -233,5 +233,6 @@ func TestSavesAreFlushes(t *testing.T) {
 	require.Eventually(t, func() bool { return c.info("persistence")["rdb_saves"] == "1" }, patience, time.Millisecond)
 	st := c.info("storage")
 	require.Equal(t, st["applied_offset"], st["durable_applied_offset"])
+	require.FileExists(t, r.srv.rdbPath())
 	require.Equal(t, "+Background append only file rewriting started\r\n", c.do("BGREWRITEAOF"))
 }

@@ -2,18 +2,25 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replogd/backlog"
 )
 
-// persistenceCommands are answered for tools that expect them. Every write is in the log before it is acknowledged, so "saving"
-// means flushing the keyspace, which only shortens the next start; and there is no append-only file that could be rewritten.
+// persistenceCommands: every write is in the log before it is acknowledged, so a save is for others: an RDB file of Redis, in dir, with
+// the name that dbfilename says. It flushes the keyspace too, which makes the next start short. There is no append-only file that could be rewritten.
 var persistenceCommands = map[string]handler{
 	"save": cmdSave, "bgsave": cmdBgsave, "lastsave": cmdLastSave, "bgrewriteaof": cmdBgrewriteaof,
 }
 
-// saves is what BGSAVE, LASTSAVE and INFO persistence know about flushes that were asked for.
+// saves is what BGSAVE, LASTSAVE and INFO persistence know about RDB files.
 type saves struct {
 	mu struct {
 		sync.Mutex
@@ -25,11 +32,12 @@ type saves struct {
 		failed   bool
 		lastDone bool // at least one has ended
 	}
+	keys, total atomic.Int64 // of the one that runs: written, and in all
 }
 
 func (s *saves) init(started time.Time) { s.mu.last = started }
 
-// begin reports false when a flush is already running.
+// begin reports false when a save is already running.
 func (s *saves) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,14 +74,42 @@ func (s *saves) status() saveStatus {
 	return saveStatus{s.mu.running, s.mu.failed, s.mu.lastDone, s.mu.since, s.mu.last, s.mu.took, s.mu.count}
 }
 
-// save flushes the keyspace; begin has been called.
+// save writes the RDB file; begin has been called.
 func (s *Server) save(ctx context.Context, p *parts) error {
-	err := p.engine.Flush(ctx)
+	began := time.Now()
+	size, err := s.saveRDB(ctx, p)
+	if err == nil {
+		err = p.engine.Flush(ctx)
+	}
 	s.saves.end(err)
 	if err != nil {
-		s.log.Error("flush keyspace", "err", err)
+		s.log.Error("RDB file not saved; the data is safe in the log all the same", "err", err)
+		return err
 	}
-	return err
+	s.log.Info("RDB file saved", "file", s.rdbPath(), "bytes", size, "keys", s.saves.total.Load(), "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+func (s *Server) rdbPath() string {
+	c := s.cfg.Current()
+	return filepath.Join(c.Dir, c.DBFilename)
+}
+
+func (s *Server) saveRDB(ctx context.Context, p *parts) (size int64, err error) {
+	snap := p.engine.Snapshot()
+	defer snap.Close()
+	// The file must not know more than the log does after a crash.
+	if err := p.backlog.WaitSynced(ctx, snap.Offset); err != nil {
+		return 0, fmt.Errorf("the log is not on disk up to offset %d: %w", snap.Offset, err)
+	}
+	replid := p.backlog.Current().ID
+	if r, _ := p.backlog.Check(backlog.Pos{ID: replid, Offset: snap.Offset}); r != backlog.Accepted {
+		replid = "" // the history has changed since the snapshot
+	}
+	s.saves.keys.Store(0)
+	s.saves.total.Store(snap.Keys())
+	snap.Progress = s.saves.keys.Store
+	return snap.SaveRDB(ctx, vfs.Default, s.rdbPath(), replid)
 }
 
 const errSaving = "ERR Background save already in progress"

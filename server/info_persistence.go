@@ -1,11 +1,17 @@
 package server
 
-// infoPersistence tells of the log in the words of Redis' append-only file (it is one, and always on), and of keyspace flushes in
-// those of RDB saves.
+// infoPersistence tells of the log in the words of Redis' append-only file (it is one, and always on), and of RDB
+// files.
 func infoPersistence(s *Server, w *infoWriter) {
 	p, sv := s.parts.Load(), s.saves.status()
 	w.flag("loading", p == nil)
 	w.num("async_loading", 0)
+	keys, total := int64(0), int64(0)
+	if sv.running {
+		keys, total = s.saves.keys.Load(), s.saves.total.Load()
+	}
+	w.num("current_save_keys_processed", keys)
+	w.num("current_save_keys_total", total)
 	w.flag("rdb_bgsave_in_progress", sv.running)
 	w.num("rdb_last_save_time", sv.last.Unix())
 	w.text("rdb_last_bgsave_status", okOr(sv.failed))

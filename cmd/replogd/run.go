@@ -24,6 +24,7 @@ Usage:
   replogd logdump DIR|SEGMENT [--from offset] [--full]
                                                   print the log, one command per line
   replogd import FILE.rdb DIR                     make a data directory of an RDB file of Redis
+  replogd export DIR FILE.rdb                     write a data directory as an RDB file (server stopped)
   replogd --version
   replogd --help
 
@@ -55,6 +56,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 			return logdump(args[1:], stdout, stderr)
 		case "import":
 			return importRDB(args[1:], stdout, stderr)
+		case "export":
+			return exportRDB(args[1:], stdout, stderr)
 		}
 	}
 	return serve(args, environ, stderr)

@@ -187,6 +187,68 @@ func TestImport(t *testing.T) {
 	require.Contains(t, out, "damaged RDB data at byte")
 }
 
+// TestSaveAndExport: BGSAVE, SAVE and `replogd export` write files that redis-server loads, with equal data; a save whose file cannot be
+// written says so and harms nothing.
+func TestSaveAndExport(t *testing.T) {
+	t.Parallel()
+	skipOnStock(t)
+	redisServer, check := redisTool(t, "redis-server"), redisTool(t, "redis-check-rdb")
+	n := newNode(t, "node", "dbfilename", "backup.rdb").start()
+	fillAllTypes(n)
+	digest := n.do("DEBUG DIGEST")
+	file := filepath.Join(n.dir, "backup.rdb")
+	loads := func(file string) {
+		t.Helper()
+		out, err := exec.Command(check, file).CombinedOutput()
+		require.NoError(t, err, string(out))
+		redis := newNodeOf(t, redisServer, "redis", "enable-debug-command", "yes")
+		whole, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(redis.dir, "dump.rdb"), whole, 0o600))
+		redis.start()
+		require.Equal(t, digest, redis.do("DEBUG DIGEST"))
+		redis.stop()
+	}
+	require.Equal(t, "Background saving started", n.do("BGSAVE"))
+	eventually(t, syncWithin, "it has saved", func() error {
+		if n.field("rdb_saves") != "1" || n.field("rdb_last_bgsave_status") != "ok" {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	loads(file)
+	require.NoError(t, os.Remove(file))
+	require.NoError(t, os.MkdirAll(filepath.Join(file, "in the way"), 0o755))
+	_, err := n.try("SAVE")
+	require.ErrorContains(t, err, "save RDB file "+file)
+	require.Equal(t, "err", n.field("rdb_last_bgsave_status"))
+	require.NoFileExists(t, file+".tmp")
+	require.NoError(t, os.RemoveAll(file))
+	require.Equal(t, "OK", n.do("SAVE"))
+	require.FileExists(t, file)
+
+	exported := filepath.Join(t.TempDir(), "exported.rdb")
+	out, code := n.run("export", n.dir, exported)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "is in use")
+	n.kill9()
+	out, code = n.run("export", n.dir, exported)
+	require.Zero(t, code, out)
+	require.Regexp(t, `\d+ keys, \d+ bytes in .*, offset \d+`, out)
+	loads(exported)
+	out, code = n.run("export", t.TempDir(), exported)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "is no data directory")
+	_, code = n.run("export", n.dir)
+	require.Equal(t, 2, code)
+
+	back := newNode(t, "back")
+	out, code = back.run("import", exported, back.dir)
+	require.Zero(t, code, out)
+	require.Equal(t, digest, back.start().do("DEBUG DIGEST"))
+	require.Equal(t, digest, n.start().do("DEBUG DIGEST"), "the directory was only read")
+}
+
 // TestRedisCLITakesAnRDB: redis-cli --rdb, which redis-check-rdb finds whole.
 func TestRedisCLITakesAnRDB(t *testing.T) {
 	t.Parallel()
