@@ -167,13 +167,16 @@ func (c *call) elemNear(uid uint64, row []byte, back bool) (value []byte, ok boo
 	if value, live, found := c.ds.mem.find(row); found {
 		return value, live, nil
 	}
-	from := row
-	if back {
-		from = append(bytes.Clone(row), 0)
-	}
-	s, err := c.ahead(uid, from, back)
-	if err != nil {
-		return nil, false, err
+	a, version := &c.e.seq.aheads, c.ds.fileVersion.Load()
+	s := a.stretches[uid]
+	if s == nil || s.version != version || !s.covers(row, false) {
+		from := row
+		if back {
+			from = append(bytes.Clone(row), 0)
+		}
+		if s, err = c.ahead(uid, from, back); err != nil {
+			return nil, false, err
+		}
 	}
 	value, ok = s.find(row)
 	return value, ok, nil

@@ -44,12 +44,19 @@ func (c *call) zpop(highest bool) error {
 // takeOut removes up to count members from one end and returns them.
 func (x *zset) takeOut(highest bool, count int64) ([]scored, error) {
 	count = min(count, x.h.Count)
-	taken, err := x.takeEnds(highest, count)
-	if err != nil || len(taken) == 0 {
+	if count <= 0 {
+		return nil, nil
+	}
+	take, remove := x.takeLowest, x.removePopped
+	if highest {
+		take, remove = x.takeHighest, x.remove
+	}
+	taken, err := take(count)
+	if err != nil {
 		return nil, err
 	}
 	for _, m := range taken {
-		x.remove(m.member, m.score)
+		remove(m.member, m.score)
 	}
 	return taken, x.save()
 }

@@ -1,11 +1,14 @@
 package engine
 
+import "bytes"
+
 // placeHints remember where the last look for the next element of a collection ended: rows before that place were removed of late, and
 // walking over their tombstones again and again would make queues slower and slower. A hint that is lost costs one long walk.
 //
 // It belongs to the sequencer's holder.
 type placeHints struct {
 	places map[uint64][]byte
+	fronts map[uint64]*zsetFront
 }
 
 // maxPlaceHints is how many collections have one. When there are more, all are forgotten: it is a working set or it is not.
@@ -26,4 +29,39 @@ func (h *placeHints) put(uid uint64, row []byte) {
 }
 
 // drop forgets a collection.
-func (h *placeHints) drop(uid uint64) { delete(h.places, uid) }
+func (h *placeHints) drop(uid uint64) {
+	delete(h.places, uid)
+	delete(h.fronts, uid)
+}
+
+const (
+	// frontRows is how many members a pop fetches beyond those it takes.
+	frontRows = 128
+	// maxFronts is how many sorted sets have a front. When there are more, all are forgotten.
+	maxFronts = 256
+)
+
+// zsetFront holds the members of a sorted set that the next pops from its lowest score take: all that it has up to the last one here, in order.
+// Pops take them from it; any other change of the set among them drops it.
+type zsetFront struct {
+	members []scored
+	last    []byte // score row of the last one
+}
+
+// front returns what is known of a sorted set's lowest members; nil: nothing.
+func (h *placeHints) front(uid uint64) *zsetFront { return h.fronts[uid] }
+
+// putFront notes the lowest members of a sorted set, which are kept.
+func (h *placeHints) putFront(uid uint64, f *zsetFront) {
+	if h.fronts == nil || len(h.fronts) >= maxFronts {
+		h.fronts = make(map[uint64]*zsetFront)
+	}
+	h.fronts[uid] = f
+}
+
+// changed drops the front of a sorted set if the score row, which is written or removed otherwise than by a pop from it, lies within.
+func (h *placeHints) changed(uid uint64, row []byte) {
+	if f := h.fronts[uid]; f != nil && bytes.Compare(row, f.last) <= 0 {
+		delete(h.fronts, uid)
+	}
+}

@@ -93,7 +93,7 @@ func (x *list) missing(i int64, row []byte) error {
 // set replaces element i.
 func (x *list) set(i int64, value []byte) { x.c.setRow(x.row(x.first+uint64(i)), value, true) }
 
-// pop takes an element from an end of a list that is not empty.
+// pop takes an element from an end of a list that is not empty. The value is read-only.
 func (x *list) pop(head bool) ([]byte, error) {
 	i := x.h.Count - 1
 	if head {
@@ -107,8 +107,7 @@ func (x *list) pop(head bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value = bytes.Clone(value)
-	x.c.deleteRow(row)
+	x.c.deleteRow(row) // value stays: no row is changed in place
 	x.h.Count--
 	if head {
 		x.first++

@@ -86,6 +86,7 @@ func (x *zset) putRows(member []byte, score float64, existed bool) {
 		value = keys.NegativeZero
 	}
 	c.setRow(row, value, false)
+	x.scoreChanges(row)
 	if c.loading {
 		return
 	}
@@ -94,16 +95,33 @@ func (x *zset) putRows(member []byte, score float64, existed bool) {
 	}
 }
 
+// scoreChanges notes that a score row is written, or removed otherwise than by a pop from the lowest score.
+func (x *zset) scoreChanges(row []byte) {
+	if !x.c.loading {
+		x.c.e.seq.hints.changed(x.h.UID, row)
+	}
+}
+
 // move gives an existing member another score.
 func (x *zset) move(member []byte, from, to float64) {
 	keep := len(x.c.rowBuf)
-	x.c.deleteRow(x.scoreRow(from, member))
+	row := x.scoreRow(from, member)
+	x.scoreChanges(row)
+	x.c.deleteRow(row)
 	x.putRows(member, to, true)
 	x.c.rowBuf = x.c.rowBuf[:keep]
 }
 
 // remove takes out an existing member.
 func (x *zset) remove(member []byte, score float64) {
+	keep := len(x.c.rowBuf)
+	x.scoreChanges(x.scoreRow(score, member))
+	x.c.rowBuf = x.c.rowBuf[:keep]
+	x.removePopped(member, score)
+}
+
+// removePopped is remove for a member that has been taken from the set's front.
+func (x *zset) removePopped(member []byte, score float64) {
 	keep := len(x.c.rowBuf)
 	x.c.deleteRow(x.c.fieldRow(x.h.UID, member))
 	x.c.deleteRow(x.scoreRow(score, member))
@@ -178,30 +196,59 @@ func (x *zset) walkAll(back bool, fn func(member []byte, score float64) (bool, e
 	return x.walkScores(lower, upper, back, fn)
 }
 
-// takeEnds collects copies of count members from the lowest or highest score on, under the sequencer. From the lowest it begins where
-// the last pop ended.
-func (x *zset) takeEnds(highest bool, count int64) (taken []scored, err error) {
-	if count <= 0 {
-		return nil, nil
+// takeLowest collects count members from the lowest score on, under the sequencer, for removePopped. They come from the set's front, which is
+// filled anew from where the last pop ended.
+func (x *zset) takeLowest(count int64) ([]scored, error) {
+	hints := &x.c.e.seq.hints
+	f := hints.front(x.h.UID)
+	if f == nil || int64(len(f.members)) < count {
+		var err error
+		if f, err = x.fillFront(count); err != nil {
+			return nil, err
+		}
 	}
+	taken := f.members[:count:count]
+	f.members = f.members[count:]
+	last := taken[count-1]
+	first, _ := hints.get(x.h.UID)
+	hints.put(x.h.UID, keys.AppendScore(first[:0], x.h.UID, last.score, last.member))
+	if len(f.members) == 0 {
+		delete(hints.fronts, x.h.UID)
+	}
+	return taken, nil
+}
+
+// fillFront reads the lowest count members and some more.
+func (x *zset) fillFront(count int64) (*zsetFront, error) {
+	row, upper := x.scoreBounds()
+	if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
+		row = bytes.Clone(first)
+	}
+	members, err := x.collect(row, upper, false, min(count+frontRows, x.h.Count))
+	if err != nil {
+		return nil, err
+	}
+	last := members[len(members)-1]
+	f := &zsetFront{members: members, last: keys.AppendScore(nil, x.h.UID, last.score, last.member)}
+	x.c.e.seq.hints.putFront(x.h.UID, f)
+	return f, nil
+}
+
+// takeHighest collects count members from the highest score on, under the sequencer.
+func (x *zset) takeHighest(count int64) ([]scored, error) {
 	lower, upper := x.scoreBounds()
-	row, bound := lower, upper
-	if highest {
-		row, bound = upper, lower
-	} else if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
-		row = first
-	}
-	err = x.c.near(x.h.UID, row, bound, highest, func(it *rowIter) (bool, error) {
+	return x.collect(upper, lower, true, count)
+}
+
+// collect copies count members that there are for certain, from row towards bound.
+func (x *zset) collect(row, bound []byte, back bool, count int64) (members []scored, err error) {
+	err = x.c.near(x.h.UID, row, bound, back, func(it *rowIter) (bool, error) {
 		member, score, err := scoreAt(it)
-		taken = append(taken, scored{bytes.Clone(member), score})
-		return int64(len(taken)) < count, err
+		members = append(members, scored{bytes.Clone(member), score})
+		return int64(len(members)) < count, err
 	})
-	if err == nil && int64(len(taken)) != min(count, x.h.Count) {
-		err = corruptCount(&x.h, int64(len(taken)))
+	if err == nil && int64(len(members)) != count {
+		err = corruptCount(&x.h, int64(len(members)))
 	}
-	if err == nil && !highest {
-		last := taken[len(taken)-1]
-		x.c.e.seq.hints.put(x.h.UID, keys.AppendScore(nil, x.h.UID, last.score, last.member))
-	}
-	return taken, err
+	return members, err
 }

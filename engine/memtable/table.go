@@ -96,7 +96,7 @@ const (
 // Table is an ordered set of rows, the last one written for each key.
 type Table struct {
 	tree  *btree.BTreeG[Row]
-	hint  btree.PathHint // where the last write went
+	hints [4]btree.PathHint // where the last writes went, see hint
 	bytes int64
 }
 
@@ -116,13 +116,14 @@ func (t *Table) Get(key []byte) (row Row, found bool) { return t.tree.Get(NewRow
 
 // Put writes a row over what the table has of its key. A deleted row that nothing older has just goes.
 func (t *Table) Put(row Row) {
-	old, replaced := t.tree.SetHint(row, &t.hint)
+	hint := t.hint(&row)
+	old, replaced := t.tree.SetHint(row, hint)
 	t.bytes += row.size()
 	if !replaced {
 		return
 	}
 	if row.kind == deleted && old.kind == fresh {
-		t.tree.DeleteHint(row, &t.hint)
+		t.tree.DeleteHint(row, hint)
 		t.bytes -= old.size() + row.size()
 		return
 	}
@@ -133,8 +134,17 @@ func (t *Table) Put(row Row) {
 		if old.kind == fresh {
 			row.kind = fresh
 		}
-		t.tree.SetHint(row, &t.hint)
+		t.tree.SetHint(row, hint)
 	}
+}
+
+// hint is where to look first for the place of a row: some tables of the keyspace, which are told apart by a key's first byte, are written in
+// order and others all over the place, in turns.
+func (t *Table) hint(row *Row) *btree.PathHint {
+	if row.keyLen == 0 {
+		return &t.hints[0]
+	}
+	return &t.hints[int(row.data[0])%len(t.hints)]
 }
 
 // View is the table as it is now; it must be taken while nobody writes, and does not change afterwards.
