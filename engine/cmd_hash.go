@@ -198,7 +198,7 @@ func (c *call) hashFields(begin func(n int), each func(field, value []byte)) err
 		}
 		return c.allFields(&x.h, func(field, value []byte) error {
 			each(field, value)
-			return nil
+			return c.w.Portion()
 		})
 	})
 }

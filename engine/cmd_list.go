@@ -235,7 +235,7 @@ func cmdLRange(c *call) error {
 		c.w.Array(int(to - from + 1))
 		return x.each(from, to-from+1, func(_ int64, value []byte) (bool, error) {
 			c.w.Bulk(value)
-			return true, nil
+			return true, c.w.Portion()
 		})
 	})
 }

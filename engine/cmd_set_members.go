@@ -146,7 +146,10 @@ func cmdSMembers(c *call) error {
 		if !x.k.ok {
 			return nil
 		}
-		return c.members(&x.h, func(member []byte) { c.w.Bulk(member) })
+		return c.members(&x.h, func(member []byte) error {
+			c.w.Bulk(member)
+			return c.w.Portion()
+		})
 	})
 }
 
@@ -198,7 +201,11 @@ func cmdSPop(c *call) error {
 		return nil
 	}
 	if count == x.h.Count {
-		if err := c.members(&x.h, func(member []byte) { c.w.Bulk(member) }); err != nil {
+		err := c.members(&x.h, func(member []byte) error {
+			c.w.Bulk(member) // under the sequencer nothing is handed out: the client's pace is not everybody's
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		return c.removeAs(&x.k, delArg)

@@ -141,7 +141,10 @@ func (c *call) sortElements(k *keyRef, a sortArgs) (all [][]byte, err error) {
 			return nil, err
 		}
 	case keys.TypeSet:
-		err = c.members(&k.Head, add)
+		err = c.members(&k.Head, func(member []byte) error {
+			add(member)
+			return nil
+		})
 	default:
 		x := zset{c: c, k: *k, h: k.Head}
 		err = x.walkAll(false, func(member []byte, _ float64) (bool, error) {

@@ -1,5 +1,7 @@
 package engine
 
+import "bytes"
+
 // zrangeForm is what a command of the ZRANGE family admits.
 type zrangeForm struct {
 	by         zrangeBy
@@ -84,12 +86,34 @@ func (c *call) zrange(form zrangeForm) error {
 		if err != nil || !ok {
 			return err
 		}
-		found, err := x.inRange(&r)
-		if err != nil {
-			return err
+		return c.replyRange(&x, &r, withScores)
+	})
+}
+
+// zrangeAtOnce is up to how many members a range is answered by one walk.
+const zrangeAtOnce = 1024
+
+// replyRange answers a range, from a view. A long one is not held in memory: it is walked once more, after it has been counted.
+func (c *call) replyRange(x *zset, r *zrange, withScores bool) error {
+	var found []scored
+	count := 0
+	err := x.walkRange(r, func(member []byte, score float64) (bool, error) {
+		if count++; count <= zrangeAtOnce {
+			found = append(found, scored{bytes.Clone(member), score})
 		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	if count <= zrangeAtOnce {
 		c.replyScored(found, withScores)
 		return nil
+	}
+	c.randomHeader(count, withScores)
+	return x.walkRange(r, func(member []byte, score float64) (bool, error) {
+		c.scoredReply(member, score, withScores)
+		return true, c.w.Portion()
 	})
 }
 
@@ -97,13 +121,17 @@ func (c *call) zrange(form zrangeForm) error {
 func (c *call) replyScored(all []scored, withScores bool) {
 	c.randomHeader(len(all), withScores)
 	for _, m := range all {
-		if withScores && c.w.Proto == 3 {
-			c.w.Array(2)
-		}
-		c.w.Bulk(m.member)
-		if withScores {
-			c.w.Double(m.score)
-		}
+		c.scoredReply(m.member, m.score, withScores)
+	}
+}
+
+func (c *call) scoredReply(member []byte, score float64, withScores bool) {
+	if withScores && c.w.Proto == 3 {
+		c.w.Array(2)
+	}
+	c.w.Bulk(member)
+	if withScores {
+		c.w.Double(score)
 	}
 }
 

@@ -11,7 +11,7 @@ func (c *Command) done(start time.Time, w *resp.Writer, mark int) time.Time {
 	end := time.Now()
 	c.Calls.Add(1)
 	c.Nanos.Add(uint64(end.Sub(start)))
-	if b := w.Bytes(); len(b) > mark && b[mark] == '-' {
+	if reply := w.Since(mark); len(reply) > 0 && reply[0] == '-' {
 		c.Failed.Add(1)
 	}
 	return end

@@ -20,3 +20,6 @@ var (
 	// ErrApply means that the stream held something that cannot be applied, so the keyspace stands still at the offset named.
 	ErrApply = errors.New("engine: cannot apply the stream")
 )
+
+// ErrUnread is what a Writer's HandOut returns when nobody reads the reply any more: the command ends, and the store is not to blame.
+var ErrUnread = errors.New("engine: nobody reads the reply")

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,7 +62,9 @@ func (e *Engine) execRead(s *Session, r Request, w *resp.Writer) {
 	err := e.runCall(s, ds, nil, r, w, start.UnixMilli())
 	if err != nil {
 		w.Truncate(mark)
-		w.Error(e.storeError(err))
+		if !errors.Is(err, ErrUnread) {
+			w.Error(e.storeError(err))
+		}
 	}
 	r.Cmd.done(start, w, mark)
 }

@@ -73,12 +73,9 @@ func (x *set) del(member []byte) (ok bool, err error) {
 func (x *set) save() error { return x.c.save(&x.k, x.h) }
 
 // members calls fn with every member: integers in order while the set has only few of them, as Redis shows such sets.
-func (c *call) members(h *keys.Head, fn func(member []byte)) error {
+func (c *call) members(h *keys.Head, fn func(member []byte) error) error {
 	if h.Encoding != keys.EncodingIntset {
-		return c.allFields(h, func(member, _ []byte) error {
-			fn(member)
-			return nil
-		})
+		return c.allFields(h, func(member, _ []byte) error { return fn(member) })
 	}
 	all := make([][]byte, 0, h.Count)
 	err := c.allFields(h, func(member, _ []byte) error {
@@ -90,7 +87,9 @@ func (c *call) members(h *keys.Head, fn func(member []byte)) error {
 	}
 	sortedIntegers(all)
 	for _, member := range all {
-		fn(member)
+		if err := fn(member); err != nil {
+			return err
+		}
 	}
 	return nil
 }

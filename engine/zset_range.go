@@ -117,7 +117,7 @@ func (x *zset) walkRange(r *zrange, fn func(member []byte, score float64) (bool,
 			return nil
 		}
 		skip, left = from, to-from+1
-		if size := x.h.Count; skip > size/2 && left < size-skip+1 { // nearer from the other end
+		if size := x.h.Count; skip > size/2 && left <= farEndMost { // nearer from the other end
 			return x.walkFarEnd(r.reverse, size-1-to, left, fn)
 		}
 	case byScore:
@@ -164,6 +164,9 @@ func (x *zset) inRange(r *zrange) (found []scored, err error) {
 	})
 	return found, err
 }
+
+// farEndMost bounds what walkFarEnd holds in memory.
+const farEndMost = 1 << 16
 
 // walkFarEnd shows count members behind which beyond are left, from the other end, in the asked order.
 func (x *zset) walkFarEnd(reverse bool, beyond, count int64, fn func(member []byte, score float64) (bool, error)) error {

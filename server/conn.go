@@ -78,7 +78,9 @@ type conn struct {
 	replySkipNext bool
 	peer          *replica.Peer // made by the first REPLCONF
 	writeDeadline time.Time
-	commands      uint64 // executed and not yet added to the server's count
+	handOut       func(p []byte) (taken int, more bool, err error) // sendPortion
+	streamUntil   time.Time                                        // when the present run's replies are no longer sent in portions
+	commands      uint64                                           // executed and not yet added to the server's count
 }
 
 func newConn(s *Server, nc net.Conn) *conn {

@@ -80,7 +80,7 @@ func (c *conn) refuse(e *entry, refusal string) {
 	}
 	start := c.w.Len()
 	c.w.Error(refusal)
-	c.srv.stats.countError(c.w.Bytes()[start:])
+	c.srv.stats.countError(c.w.Since(start))
 	c.settle(start)
 }
 
@@ -102,9 +102,11 @@ func (c *conn) runKeyspace() {
 		return
 	}
 	start := c.w.Len()
+	c.streamReplies()
 	c.parts().engine.Exec(c.ctx, &c.session, c.run, &c.w)
+	c.w.HandOut = nil
 	c.commands += uint64(n)
-	replies := c.w.Bytes()[start:]
+	replies := c.w.Since(start)
 	c.srv.stats.countErrors(replies)
 	if len(replies) > maxRunReplies {
 		c.runLimit = 1
@@ -133,7 +135,7 @@ func (c *conn) runServer(e *entry, args [][]byte) {
 	c.argvMem.Store(0)
 	c.commands++
 	start = min(start, c.w.Len()) // a command that waited has flushed what stood before its reply
-	if out := c.w.Bytes()[start:]; len(out) > 0 && out[0] == '-' {
+	if out := c.w.Since(start); len(out) > 0 && out[0] == '-' {
 		e.failed.Add(1)
 		c.srv.stats.countError(out)
 	}
@@ -163,10 +165,10 @@ func (c *conn) publishCommands() {
 // the housekeeper's.
 func (c *conn) checkOutputLimit() {
 	limit := c.srv.cfg.Current().ClientOutputBufferLimit.Normal.Hard
-	if limit <= 0 || int64(c.w.Len()) <= limit {
+	if limit <= 0 || int64(len(c.w.Bytes())) <= limit {
 		return
 	}
-	c.srv.log.Warn("closing client over client-output-buffer-limit", "client", c.addr, "id", c.id, "owed", c.w.Len(), "limit", limit)
+	c.srv.log.Warn("closing client over client-output-buffer-limit", "client", c.addr, "id", c.id, "owed", len(c.w.Bytes()), "limit", limit)
 	c.kill()
 }
 

@@ -113,7 +113,7 @@ func (c *conn) drain() bool {
 			}
 		}
 		c.dispatch(args)
-		if c.w.Len() >= replyPortion && !c.flush() {
+		if len(c.w.Bytes()) >= replyPortion && !c.flush() {
 			return false
 		}
 	}
@@ -153,7 +153,7 @@ func (c *conn) protocolError(err error) bool {
 	c.srv.log.Debug("protocol error from client", "client", c.addr, "id", c.id, "err", err)
 	start := c.w.Len()
 	c.w.Error("ERR " + err.Error())
-	c.srv.stats.countError(c.w.Bytes()[start:])
+	c.srv.stats.countError(c.w.Since(start))
 	if c.replyOff || c.replySkip {
 		c.w.Truncate(start)
 	}
@@ -180,23 +180,35 @@ func lingerRead(nc net.Conn) {
 // flush makes sure that the log is as safe as appendfsync demands for what the replies say, and writes them. false ends the
 // connection: the peer is gone, or the log has failed and what happened to its writes is unknown, so nothing is said.
 func (c *conn) flush() bool {
-	if c.w.Len() == 0 {
+	if c.w.Torn() {
+		return false
+	}
+	if len(c.w.Bytes()) == 0 {
+		c.w.Reset()
 		return true
 	}
-	if p := c.parts(); p != nil && c.session.Need > p.backlog.Safe() {
-		if !c.waitSafe(p.backlog) {
-			return false
-		}
+	if !c.makeSafe() {
+		return false
 	}
-	c.session.Need = 0
 	ok := c.write(c.w.Bytes())
 	c.w.Reset()
 	c.owed.Store(0)
 	return ok
 }
 
+// makeSafe waits until the log is as safe as appendfsync demands for the replies so far.
+func (c *conn) makeSafe() bool {
+	if p := c.parts(); p != nil && c.session.Need > p.backlog.Safe() {
+		if !c.waitSafe(p.backlog) {
+			return false
+		}
+	}
+	c.session.Need = 0
+	return true
+}
+
 func (c *conn) waitSafe(b *backlog.Backlog) bool {
-	c.owed.Store(int64(c.w.Len()))
+	c.owed.Store(int64(len(c.w.Bytes())))
 	c.waiting.Store(time.Now().UnixNano())
 	err := b.WaitSafe(c.ctx, c.session.Need)
 	c.waiting.Store(0)

@@ -10,26 +10,72 @@ import (
 
 // Writer appends replies to a growing buffer in the client's protocol. What a
 // protocol 2 client gets in place of the types of protocol 3 is in the package
-// comment. The zero value writes protocol 2. A Writer does no I/O and sets no
-// bound on its buffer: the owner of the connection watches Len.
+// comment. The zero value writes protocol 2. A Writer sets no bound on its
+// buffer: the owner of the connection watches Bytes, and may take a long reply
+// in portions while it is written (HandOut, Portion).
 type Writer struct {
 	// Proto is 3 after HELLO 3; any other value means protocol 2.
 	Proto int
-	buf   []byte
+	// HandOut, if set, takes the beginning of what has been written, before the
+	// rest of a long reply is: it returns how many bytes of p it has taken, and
+	// more if it wants to be called again. An error ends the reply.
+	HandOut func(p []byte) (taken int, more bool, err error)
+
+	buf  []byte
+	out  int  // bytes handed out since Reset; buf follows them
+	torn bool // something was to be taken back that was handed out already
 }
 
-// Bytes returns what has been written, valid until the next append or Reset.
+// portion is how much is written between two calls of HandOut.
+const portion = 256 << 10
+
+// Portion is called by whoever writes a long reply, between two elements of it:
+// at times it hands out what there is. After an error nobody reads on.
+func (w *Writer) Portion() error {
+	if len(w.buf) < portion || w.HandOut == nil {
+		return nil
+	}
+	taken, more, err := w.HandOut(w.buf)
+	w.out += taken
+	w.buf = w.buf[:copy(w.buf, w.buf[taken:])]
+	if !more {
+		w.HandOut = nil
+	}
+	return err
+}
+
+// Torn says that a reply was handed out in part and then taken back: the stream
+// of replies has no continuation, and the connection must be closed.
+func (w *Writer) Torn() bool { return w.torn }
+
+// Bytes returns what has been written and not handed out, valid until the next
+// append or Reset.
 func (w *Writer) Bytes() []byte { return w.buf }
 
-// Len returns the number of bytes written.
-func (w *Writer) Len() int { return len(w.buf) }
+// Since returns what was written since Len was n; nil if some of it has been
+// handed out.
+func (w *Writer) Since(n int) []byte {
+	if n < w.out {
+		return nil
+	}
+	return w.buf[n-w.out:]
+}
+
+// Len returns the number of bytes written since Reset, handed out or not.
+func (w *Writer) Len() int { return w.out + len(w.buf) }
 
 // Truncate drops what was written after the first n bytes: to take back the
 // replies of a run that was not made durable, or of CLIENT REPLY OFF.
-func (w *Writer) Truncate(n int) { w.buf = w.buf[:n] }
+func (w *Writer) Truncate(n int) {
+	if n < w.out {
+		n, w.torn = w.out, true
+	}
+	w.buf = w.buf[:n-w.out]
+}
 
 // Reset empties the buffer and keeps its memory up to 64 KiB.
 func (w *Writer) Reset() {
+	w.out = 0
 	if cap(w.buf) > maxKeptReply {
 		w.buf = nil
 		return
