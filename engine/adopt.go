@@ -96,7 +96,7 @@ func (e *Engine) switchGeneration(ctx context.Context, dir string, s *state, hs 
 		return err
 	}
 	if err := e.o.Backlog.BeginGeneration(gen, hs, s.applied); err != nil {
-		return errors.Join(err, next.db.Close())
+		return errors.Join(err, next.closeFiles())
 	}
 	old := e.ds.Load()
 	e.install(next, s)

@@ -41,11 +41,19 @@ type aheads struct {
 	stretches map[uint64]*stretch
 }
 
+// known returns the collection's stretch if it is of that version of the files and covers row, nil otherwise.
+func (a *aheads) known(uid, version uint64, row []byte, back bool) *stretch {
+	if s := a.stretches[uid]; s != nil && s.version == version && s.covers(row, back) {
+		return s
+	}
+	return nil
+}
+
 // ahead returns a stretch of the collection in the table of row that begins at row, or if back ends before it.
 func (c *call) ahead(uid uint64, row []byte, back bool) (*stretch, error) {
 	a := &c.e.seq.aheads
 	version := c.ds.fileVersion.Load()
-	if s := a.stretches[uid]; s != nil && s.version == version && s.covers(row, back) {
+	if s := a.known(uid, version, row, back); s != nil {
 		return s, nil
 	}
 	s, err := c.readAhead(uid, row, back)
@@ -167,9 +175,8 @@ func (c *call) elemNear(uid uint64, row []byte, back bool) (value []byte, ok boo
 	if value, live, found := c.ds.mem.find(row); found {
 		return value, live, nil
 	}
-	a, version := &c.e.seq.aheads, c.ds.fileVersion.Load()
-	s := a.stretches[uid]
-	if s == nil || s.version != version || !s.covers(row, false) {
+	s := c.e.seq.aheads.known(uid, c.ds.fileVersion.Load(), row, false)
+	if s == nil {
 		from := row
 		if back {
 			from = append(bytes.Clone(row), 0)

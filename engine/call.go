@@ -35,7 +35,10 @@ type call struct {
 
 // next makes the call ready for another command; the arenas stay.
 func (c *call) next(to call) {
-	to.rowBuf, to.valueBuf = shrink(c.rowBuf), shrink(c.valueBuf)
+	to.rowBuf, to.valueBuf = shrink(c.rowBuf), c.valueBuf[:0]
+	if cap(c.valueBuf) > keptValueArena {
+		to.valueBuf = nil
+	}
 	*c = to
 }
 

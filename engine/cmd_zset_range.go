@@ -93,8 +93,13 @@ func (c *call) zrange(form zrangeForm) error {
 // zrangeAtOnce is up to how many members a range is answered by one walk.
 const zrangeAtOnce = 1024
 
-// replyRange answers a range, from a view. A long one is not held in memory: it is walked once more, after it has been counted.
+// replyRange answers a range, from a view. A long one is not held in memory: it is walked once more, after it has been counted, unless its
+// ranks say how long it is.
 func (c *call) replyRange(x *zset, r *zrange, withScores bool) error {
+	if r.by == byRank {
+		from, to, _ := clampRange(r.first, r.last, x.h.Count)
+		return c.streamRange(x, r, int(to-from+1), withScores)
+	}
 	var found []scored
 	count := 0
 	err := x.walkRange(r, func(member []byte, score float64) (bool, error) {
@@ -110,6 +115,10 @@ func (c *call) replyRange(x *zset, r *zrange, withScores bool) error {
 		c.replyScored(found, withScores)
 		return nil
 	}
+	return c.streamRange(x, r, count, withScores)
+}
+
+func (c *call) streamRange(x *zset, r *zrange, count int, withScores bool) error {
 	c.randomHeader(count, withScores)
 	return x.walkRange(r, func(member []byte, score float64) (bool, error) {
 		c.scoredReply(member, score, withScores)

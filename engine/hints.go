@@ -35,17 +35,18 @@ func (h *placeHints) drop(uid uint64) {
 }
 
 const (
-	// frontRows is how many members a pop fetches beyond those it takes.
+	// frontRows is how many members a pop fetches at most beyond those it takes.
 	frontRows = 128
 	// maxFronts is how many sorted sets have a front. When there are more, all are forgotten.
 	maxFronts = 256
 )
 
 // zsetFront holds the members of a sorted set that the next pops from its lowest score take: all that it has up to the last one here, in order.
-// Pops take them from it; any other change of the set among them drops it.
+// Pops take them from it; any other change of the set among them empties it.
 type zsetFront struct {
 	members []scored
 	last    []byte // score row of the last one
+	extra   int64  // members to fetch beyond those that are taken: doubles with each front that is used up, and is none after one that was not
 }
 
 // front returns what is known of a sorted set's lowest members; nil: nothing.
@@ -59,9 +60,9 @@ func (h *placeHints) putFront(uid uint64, f *zsetFront) {
 	h.fronts[uid] = f
 }
 
-// changed drops the front of a sorted set if the score row, which is written or removed otherwise than by a pop from it, lies within.
+// changed empties the front of a sorted set if the score row, which is written or removed otherwise than by a pop from it, lies within.
 func (h *placeHints) changed(uid uint64, row []byte) {
-	if f := h.fronts[uid]; f != nil && bytes.Compare(row, f.last) <= 0 {
-		delete(h.fronts, uid)
+	if f := h.fronts[uid]; f != nil && len(f.members) > 0 && bytes.Compare(row, f.last) <= 0 {
+		f.members, f.extra = nil, 0
 	}
 }

@@ -59,6 +59,9 @@ const (
 	// maxValueArena is where a command that reads many rows begins another arena for their values.
 	maxValueArena = 64 << 10
 
+	// keptValueArena is how much of it an idle client keeps.
+	keptValueArena = 16 << 10
+
 	// maxCachedRow is the largest row the row cache takes; larger ones would push out too much.
 	maxCachedRow = 8 << 10
 

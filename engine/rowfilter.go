@@ -147,10 +147,12 @@ func (ds *dataset) keepFilter() error {
 		if err != nil || next.over.Load() {
 			return err
 		}
-		select {
-		case <-f.full:
-		case <-ds.ctx.Done():
-			return nil
+		for !f.use.Load().over.Load() { // a kick may be of the filter before
+			select {
+			case <-f.full:
+			case <-ds.ctx.Done():
+				return nil
+			}
 		}
 	}
 	return nil

@@ -139,10 +139,7 @@ func (ds *dataset) row(buf, row []byte) (value, rest []byte, ok bool, err error)
 	if ds.filters.lacks(row) {
 		return nil, buf, false, nil
 	}
-	value, ok, err = ds.get(row)
-	if err == nil {
-		ds.cache.fill(row, value, ok, version)
-	}
+	value, ok, err = ds.fetch(row, version)
 	return value, buf, ok, err
 }
 
@@ -152,11 +149,17 @@ func (ds *dataset) warm(row []byte) error {
 	if !lacks || ds.filters.lacks(row) {
 		return nil
 	}
-	value, ok, err := ds.get(row)
+	_, _, err := ds.fetch(row, version)
+	return err
+}
+
+// fetch reads a row past the cache and puts it in.
+func (ds *dataset) fetch(row []byte, version uint64) (value []byte, ok bool, err error) {
+	value, ok, err = ds.get(row)
 	if err == nil {
 		ds.cache.fill(row, value, ok, version)
 	}
-	return err
+	return value, ok, err
 }
 
 // get reads a row past the cache.

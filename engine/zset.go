@@ -201,9 +201,12 @@ func (x *zset) walkAll(back bool, fn func(member []byte, score float64) (bool, e
 func (x *zset) takeLowest(count int64) ([]scored, error) {
 	hints := &x.c.e.seq.hints
 	f := hints.front(x.h.UID)
-	if f == nil || int64(len(f.members)) < count {
-		var err error
-		if f, err = x.fillFront(count); err != nil {
+	if f == nil {
+		f = &zsetFront{}
+		hints.putFront(x.h.UID, f)
+	}
+	if int64(len(f.members)) < count {
+		if err := x.fillFront(f, count); err != nil {
 			return nil, err
 		}
 	}
@@ -213,25 +216,24 @@ func (x *zset) takeLowest(count int64) ([]scored, error) {
 	first, _ := hints.get(x.h.UID)
 	hints.put(x.h.UID, keys.AppendScore(first[:0], x.h.UID, last.score, last.member))
 	if len(f.members) == 0 {
-		delete(hints.fronts, x.h.UID)
+		f.extra = min(max(2*f.extra, 1), frontRows)
 	}
 	return taken, nil
 }
 
 // fillFront reads the lowest count members and some more.
-func (x *zset) fillFront(count int64) (*zsetFront, error) {
+func (x *zset) fillFront(f *zsetFront, count int64) error {
 	row, upper := x.scoreBounds()
 	if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
 		row = bytes.Clone(first)
 	}
-	members, err := x.collect(row, upper, false, min(count+frontRows, x.h.Count))
+	members, err := x.collect(row, upper, false, min(count+f.extra, x.h.Count))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	last := members[len(members)-1]
-	f := &zsetFront{members: members, last: keys.AppendScore(nil, x.h.UID, last.score, last.member)}
-	x.c.e.seq.hints.putFront(x.h.UID, f)
-	return f, nil
+	f.members, f.last = members, keys.AppendScore(f.last[:0], x.h.UID, last.score, last.member)
+	return nil
 }
 
 // takeHighest collects count members from the highest score on, under the sequencer.

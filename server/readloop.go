@@ -185,6 +185,7 @@ func (c *conn) flush() bool {
 	}
 	if len(c.w.Bytes()) == 0 {
 		c.w.Reset()
+		c.owed.Store(0) // what was sent in portions had been counted
 		return true
 	}
 	if !c.makeSafe() {

@@ -49,4 +49,5 @@ func TestPortions(t *testing.T) {
 	w = &Writer{HandOut: func([]byte) (int, bool, error) { return 0, false, gone }}
 	w.BulkString(long)
 	require.ErrorIs(t, w.Portion(), gone)
+	require.True(t, w.Torn(), "a reply is missing")
 }

@@ -23,7 +23,7 @@ type Writer struct {
 
 	buf  []byte
 	out  int  // bytes handed out since Reset; buf follows them
-	torn bool // something was to be taken back that was handed out already
+	torn bool // a reply was broken off, see Torn
 }
 
 // portion is how much is written between two calls of HandOut.
@@ -41,11 +41,13 @@ func (w *Writer) Portion() error {
 	if !more {
 		w.HandOut = nil
 	}
+	w.torn = w.torn || err != nil
 	return err
 }
 
-// Torn says that a reply was handed out in part and then taken back: the stream
-// of replies has no continuation, and the connection must be closed.
+// Torn says that HandOut has failed, or that a reply was handed out in part and
+// then taken back: the stream of replies has no continuation, and the connection
+// must be closed.
 func (w *Writer) Torn() bool { return w.torn }
 
 // Bytes returns what has been written and not handed out, valid until the next
