@@ -7,10 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -23,24 +20,10 @@ const exportUsage = "usage: replogd export DIR FILE.rdb   (DIR is a server's dat
 
 // exportRDB is `replogd export DIR FILE.rdb`: it writes the keyspace of a stopped server as an RDB file, which any Redis loads. DIR is only
 // read: what the log holds beyond the keyspace's files is replayed into a scratch directory.
-func exportRDB(args []string, stdout, stderr io.Writer) int {
-	if len(args) == 1 && isHelp(args[0]) {
-		_, _ = io.WriteString(stdout, exportUsage) // nobody to tell
-		return exitOK
-	}
-	if len(args) != 2 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[1], "-") {
-		_, _ = io.WriteString(stderr, exportUsage)
-		return exitUsage
-	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
-	x := &exporter{dir: args[0], file: args[1], out: stdout, began: time.Now(), gaveUp: make(chan error, 1)}
-	if err := x.run(ctx); err != nil {
-		_, _ = fmt.Fprintf(stderr, "replogd export: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
-}
+var exportRDB = converter{"export", exportUsage, func(ctx context.Context, dir, file string, out io.Writer) error {
+	x := &exporter{dir: dir, file: file, out: out, began: time.Now(), gaveUp: make(chan error, 1)}
+	return x.run(ctx)
+}}
 
 // exporter is one export.
 type exporter struct {

@@ -7,11 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -30,24 +28,10 @@ const importProgress = 2 * time.Second
 // and as a replica of the Redis that wrote it, it continues from the file's offset, if that Redis still has the stream from there.
 //
 // A crash, or an error, leaves a directory without data, to be removed: the data set shows only when all of it is there (Engine.Adopt).
-func importRDB(args []string, stdout, stderr io.Writer) int {
-	if len(args) == 1 && isHelp(args[0]) {
-		_, _ = io.WriteString(stdout, importUsage) // nobody to tell
-		return exitOK
-	}
-	if len(args) != 2 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[1], "-") {
-		_, _ = io.WriteString(stderr, importUsage)
-		return exitUsage
-	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
-	i := &importer{file: args[0], dir: args[1], out: stdout, began: time.Now()}
-	if err := i.run(ctx); err != nil {
-		_, _ = fmt.Fprintf(stderr, "replogd import: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
-}
+var importRDB = converter{"import", importUsage, func(ctx context.Context, file, dir string, out io.Writer) error {
+	i := &importer{file: file, dir: dir, out: out, began: time.Now()}
+	return i.run(ctx)
+}}
 
 // importer is one import.
 type importer struct {

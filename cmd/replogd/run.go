@@ -55,9 +55,9 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		case "logdump":
 			return logdump(args[1:], stdout, stderr)
 		case "import":
-			return importRDB(args[1:], stdout, stderr)
+			return importRDB.run(args[1:], stdout, stderr)
 		case "export":
-			return exportRDB(args[1:], stdout, stderr)
+			return exportRDB.run(args[1:], stdout, stderr)
 		}
 	}
 	return serve(args, environ, stderr)
