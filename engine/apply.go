@@ -24,6 +24,9 @@ type applier struct {
 	session Session
 	w       resp.Writer // replies nobody reads
 
+	live      bool       // following, not recovering: subscribers are told what is published
+	published [][][]byte // by the present batch; told once it shows
+
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -52,7 +55,7 @@ func (e *Engine) startApplierLocked() error {
 		cancel()
 		return err
 	}
-	a.cancel, a.done = cancel, make(chan struct{})
+	a.cancel, a.done, a.live = cancel, make(chan struct{}), true
 	e.failure.Store(nil)
 	e.roles.applier = a
 	go a.run()
@@ -96,7 +99,9 @@ func (a *applier) step() error {
 		if err := a.e.waitStore(a.ctx); err != nil {
 			return err
 		}
-		if more, err = a.applyBatch(); err != nil {
+		more, err = a.applyBatch()
+		a.tellPublished()
+		if err != nil {
 			return err
 		}
 	}
@@ -149,7 +154,7 @@ func (a *applier) applyCommand(t *tx, args [][]byte, nowMs int64) error {
 		cmd = Lookup(bytes.Join(args[:2], []byte{'|'}))
 	}
 	if cmd == nil || !cmd.write && !cmd.Spec.Flags.Has(command.MayReplicate) {
-		return applySpecial(t, args)
+		return a.applySpecial(t, args)
 	}
 	if !cmd.Spec.ArityOK(len(args)) {
 		return errors.New("wrong number of arguments")
@@ -168,14 +173,30 @@ func (a *applier) applyCommand(t *tx, args [][]byte, nowMs int64) error {
 }
 
 // applySpecial executes what is in the stream but is no keyspace write.
-func applySpecial(t *tx, args [][]byte) error {
+func (a *applier) applySpecial(t *tx, args [][]byte) error {
 	switch strings.ToLower(string(args[0])) {
 	case "select":
 		return applySelect(t, args)
-	case "ping", "replconf", "publish", "spublish":
+	case "ping", "replconf":
+		return nil
+	case "publish", "spublish":
+		if a.live && len(args) == 3 {
+			a.published = append(a.published, [][]byte{bytes.Clone(args[0]), bytes.Clone(args[1]), bytes.Clone(args[2])})
+		}
 		return nil
 	}
 	return errors.New("unknown command: this version cannot apply it, and passing over it would lose data; run a version that can, or follow another master")
+}
+
+// tellPublished hands on what the batch has published, outside of all locks.
+func (a *applier) tellPublished() {
+	for _, args := range a.published {
+		if a.e.o.Published != nil {
+			a.e.o.Published(len(args[0]) == len("spublish"), args[1], args[2])
+		}
+	}
+	clear(a.published)
+	a.published = a.published[:0]
 }
 
 func applySelect(t *tx, args [][]byte) error {

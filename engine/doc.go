@@ -64,6 +64,7 @@
 //	replica.Node's role lock    changes of role call BecomeLeader, BecomeFollower and Adopt
 //	Engine.roles                one change of role or adoption at a time; waits for the applier and for meta.db
 //	Engine.seq                  the sequencer; appends to the backlog and commits to the memtable under it
+//	watches.mu                  who is told of changed keys; rows are looked up under it
 //	backlog, wal                their own short locks (memory only)
 //	memory.mu                   the memtables; Pebble's own short locks may be taken under it (iterators, snapshots)
 //	rowCache shard, broadcast   leaves

@@ -25,8 +25,9 @@ type Engine struct {
 	o          Options
 	blockCache *pebble.Cache
 
-	ds    atomic.Pointer[dataset]
-	dirty dirtyTable
+	ds      atomic.Pointer[dataset]
+	dirty   dirtyTable
+	watches watches
 
 	applied    atomic.Uint64 // offset the visible rows reflect
 	committing atomic.Uint64 // offset of the commit that is becoming visible, or of the last one: bounds what a reader can see

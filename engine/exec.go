@@ -93,7 +93,7 @@ func (e *Engine) execAgain(ctx context.Context, s *Session, r Request, w *resp.W
 
 func (e *Engine) runCall(s *Session, ds *dataset, t *tx, r Request, w *resp.Writer, nowMs int64) error {
 	c := &s.call
-	c.next(call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs})
+	c.next(call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs, looks: t == nil})
 	err := r.Cmd.run(c)
 	c.args, c.ds = nil, nil // an idle connection must not hold its last command's buffer or a replaced dataset
 	return err
@@ -215,8 +215,8 @@ func (e *Engine) commitLocked(s *Session) error {
 		return err
 	}
 	t.state.applied = end
-	for _, hash := range t.touched {
-		e.dirty.raise(hash, end)
+	for i := range t.touched {
+		e.dirty.raise(t.touched[i].hash, end)
 	}
 	if t.all {
 		e.dirty.raiseAll(end)

@@ -29,6 +29,10 @@ type Options struct {
 	// nil: never.
 	HoldExpiry func() bool
 
+	// Published gets the messages that the followed stream publishes (PUBLISH, SPUBLISH), in order, once what came before them shows. It is
+	// called by the applier without locks; the slices are the callee's. nil: nobody listens.
+	Published func(shard bool, channel, message []byte)
+
 	// AcceptEmpty says whether Adopt may replace keys by an empty keyspace of a stranger: ErrEmptyMaster. nil: always.
 	AcceptEmpty func() bool
 

@@ -77,6 +77,7 @@ func (e *Engine) install(ds *dataset, s *state) {
 	ds.publish(s)
 	e.committing.Store(s.applied)
 	e.dirty.reset()
+	e.watches.tellAll()
 	e.expiry.reset()
 	e.durable.Store(s.applied)
 	ds.frozenEnd = s.applied

@@ -80,7 +80,7 @@ func (c *call) note(k *keyRef, hit bool) {
 		return
 	}
 	c.s.Need = max(c.s.Need, c.e.dirty.offset(keys.HashOf(k.row)))
-	if c.tx == nil {
+	if c.looks {
 		if hit {
 			c.e.hits.Add(1)
 		} else {
@@ -240,6 +240,7 @@ func (c *call) databases() int { return c.e.o.Databases }
 // commitRows makes the tx's rows visible, all at once, and takes over its state. Only the sequencer's holder calls it, after the log
 // has the effects: from here on nothing can fail.
 func (e *Engine) commitRows(t *tx) {
+	e.watches.tell(t, &e.seq.state)
 	if len(t.rows) > 0 || t.all {
 		e.committing.Store(t.state.applied)
 		e.commitSeq.Add(1)

@@ -8,15 +8,14 @@ import (
 )
 
 // scan walks the keys of a database from a position on, in the order of positions, on one consistent view; keys whose time is up
-// are left out. It stops when fn returns false. The slices are valid during fn only. For reads outside the sequencer.
+// are left out. It stops when fn returns false. The slices are valid during fn only. In a transaction the view is the transaction's.
 func (c *call) scan(db int, from keys.Pos, fn func(pos keys.Pos, key []byte, h keys.Head) bool) error {
-	v := c.ds.view()
-	defer v.close()
+	if c.tx == nil && c.v == nil {
+		return c.onView(func() error { return c.scan(db, from, fn) })
+	}
 	// Read after the view was taken: a commit that it shows has announced itself before.
 	c.s.Need = max(c.s.Need, c.e.committing.Load())
-	id := v.dbIDs[db]
-	_, upper := keys.DBBounds(keys.TagKey, id, id)
-	it, err := v.iter(keys.AppendKeyPos(nil, id, from), upper)
+	it, err := c.keysFrom(db, from)
 	if err != nil {
 		return err
 	}
@@ -42,6 +41,17 @@ func (c *call) scan(db int, from keys.Pos, fn func(pos keys.Pos, key []byte, h k
 		}
 	}
 	return it.err()
+}
+
+// keysFrom iterates over the rows of a database's keys from a position on.
+func (c *call) keysFrom(db int, from keys.Pos) (*rowIter, error) {
+	id := c.dbID(db)
+	lower := keys.AppendKeyPos(nil, id, from)
+	_, upper := keys.DBBounds(keys.TagKey, id, id)
+	if c.tx != nil {
+		return c.ds.iterLocked(c.tx, lower, upper, true)
+	}
+	return c.v.iter(lower, upper)
 }
 
 // randomKeyWindow is how many keys behind a random position randomKey chooses among: it evens out the gaps between positions.

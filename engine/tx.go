@@ -20,12 +20,18 @@ type tx struct {
 	index    map[uint64]int  // last change by row hash, once rows are too many to walk
 	sorted   *memtable.Table // the same changes in order, once somebody iterates
 
-	touched []uint64 // hashes of the keys that the run changed in any way: their readers wait for it
-	all     bool     // the run changed what no row names: flush, swap
+	touched []touchedKey // the keys that the run changed in any way: their readers wait for it
+	all     bool         // the run changed what no row names: flush, swap
 
 	effects []byte   // whole units, ready for the log
 	unit    []effect // effects of the command in execution
 	unitBuf []byte
+}
+
+// touchedKey is a key by the hash of its name and its database's internal number.
+type touchedKey struct {
+	hash uint64
+	db   uint32
 }
 
 // rowChange is the latest value of a row within the run; there is one for each row. data holds the row's key, then its value.
@@ -191,7 +197,11 @@ func (t *tx) ordered() *memtable.Table {
 }
 
 // touch makes the readers of a key wait for this run.
-func (t *tx) touch(keyRow []byte) { t.touched = append(t.touched, keys.HashOf(keyRow)) }
+func (t *tx) touch(keyRow []byte) { t.touched = append(t.touched, touchedOf(keyRow)) }
+
+func touchedOf(keyRow []byte) touchedKey {
+	return touchedKey{keys.HashOf(keyRow), keys.DBOf(keyRow)}
+}
 
 // dirty reports whether the run has changed anything.
 func (t *tx) dirty() bool { return len(t.rows) > 0 || t.all || len(t.effects) > 0 }

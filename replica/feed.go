@@ -72,6 +72,13 @@ func (s *feedSet) add(f *feed) error {
 	return nil
 }
 
+// total is how many there have been.
+func (s *feedSet) total() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.last
+}
+
 func (s *feedSet) remove(f *feed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

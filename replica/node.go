@@ -26,9 +26,10 @@ type Node struct {
 	acks      *ackHub
 	counts    *counters
 
-	started atomic.Bool
-	upUntil atomic.Pointer[link] // the link to the master; nil: this node is a master
-	good    atomic.Int64         // online replicas within min-replicas-max-lag
+	started     atomic.Bool
+	hadReplicas atomic.Bool          // see HasReplicas
+	upUntil     atomic.Pointer[link] // the link to the master; nil: this node is a master
+	good        atomic.Int64         // online replicas within min-replicas-max-lag
 	// adopting is set while the data set is being replaced: nobody may be fed from a log that is about to be reset.
 	adopting atomic.Bool
 
@@ -76,6 +77,18 @@ func (n *Node) Master() (host string, port int, ok bool) {
 func (n *Node) LinkUp() bool {
 	l := n.link()
 	return l == nil || l.up()
+}
+
+// HasReplicas says whether this node has replicas, or had any: then what is published goes into the stream. Cheap once it is true.
+func (n *Node) HasReplicas() bool {
+	if n.hadReplicas.Load() {
+		return true
+	}
+	had := n.feeds.total() > 0 || len(n.o.Backlog.Replicas()) > 0
+	if had {
+		n.hadReplicas.Store(true)
+	}
+	return had
 }
 
 // acquireRole waits for the right to change the role. The returned context ends with ctx or with the node.

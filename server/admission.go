@@ -11,6 +11,7 @@ const (
 	errLoading    = "LOADING Redis is loading the dataset in memory"
 	errMasterDown = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 	errReadOnly   = "READONLY You can't write against a read only replica."
+	errNoMulti    = "ERR Command not allowed inside a transaction"
 	errDebug      = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a " +
 		"local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 )
@@ -25,8 +26,11 @@ func (c *conn) admit(e *entry) string {
 	if !c.authenticated && cfg.RequirePass != "" && !e.has(command.NoAuth) {
 		return errNoAuth
 	}
+	if c.tx.open && e.has(command.NoMulti) {
+		return errNoMulti
+	}
 	p := c.parts()
-	write := e.has(command.Write)
+	write := e.has(command.Write) || e.name == "exec" && c.tx.flags&command.Write != 0
 	if p != nil && (write || e.spec.Name == "ping") {
 		if err := p.backlog.Health(); err != nil {
 			return misconf(err)
@@ -42,6 +46,9 @@ func (c *conn) admit(e *entry) string {
 		if replica {
 			return errReadOnly
 		}
+	}
+	if refusal := c.subscriberRefusal(e); refusal != "" {
+		return refusal
 	}
 	if replica && !cfg.ReplicaServeStaleData && !e.has(command.Stale) && (p == nil || !p.node.LinkUp()) {
 		return errMasterDown

@@ -71,10 +71,13 @@ var clientTypes = map[string]string{
 	"normal": "normal", "master": "master", "replica": "replica", "slave": "replica", "pubsub": "pubsub",
 }
 
-// kind is the connection's type. Master links are not connections of this server, and pub/sub does not exist yet.
+// kind is the connection's type. Master links are not connections of this server.
 func (c *conn) kind() string {
-	if c.flags.Load()&flagReplica != 0 {
+	switch {
+	case c.flags.Load()&flagReplica != 0:
 		return "replica"
+	case c.subs.subscribed():
+		return "pubsub"
 	}
 	return "normal"
 }
@@ -84,7 +87,7 @@ const connStructBytes = 8 << 10
 
 // memory is what tot-mem and INFO's mem_clients show.
 func (c *conn) memory() int64 {
-	return connStructBytes + c.queryCap.Load() + c.replyCap.Load() + c.argvMem.Load()
+	return connStructBytes + c.queryCap.Load() + c.replyCap.Load() + c.argvMem.Load() + c.multiMem.Load() + c.queued.Load()
 }
 
 // info is the connection's line in CLIENT LIST: the fields of Redis 7.0.15, then lib-name and lib-ver once CLIENT SETINFO has set
@@ -93,10 +96,10 @@ func (c *conn) info(now time.Time) string {
 	idle := max(now.Sub(time.Unix(0, c.lastActive.Load())), 0)
 	query, capacity := c.queryLen.Load(), c.queryCap.Load()
 	var b strings.Builder
-	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=-1 "+
-		"qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=0 rbs=%d rbp=%d obl=%d oll=0 omem=0 tot-mem=%d events=%s cmd=%s user=default redir=-1 resp=%d",
-		c.id, c.addr, c.laddr, c.fd, c.getName(), int64(now.Sub(c.created).Seconds()), int64(idle.Seconds()), c.flagString(), c.db.Load(),
-		query, max(capacity-query, 0), c.argvMem.Load(), c.replyCap.Load(), c.replyPeak.Load(), c.owed.Load(), c.memory(),
+	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
+		"qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=0 omem=%d tot-mem=%d events=%s cmd=%s user=default redir=-1 resp=%d",
+		c.id, c.addr, c.laddr, c.fd, c.getName(), int64(now.Sub(c.created).Seconds()), int64(idle.Seconds()), c.flagString(), c.db.Load(), c.subs.counts[channels].Load(), c.subs.counts[patterns].Load(), c.subs.counts[shards].Load(), c.multi.Load(),
+		query, max(capacity-query, 0), c.argvMem.Load(), c.multiMem.Load(), c.replyCap.Load(), c.replyPeak.Load(), c.owed.Load(), c.queued.Load(), c.memory(),
 		c.events(), c.lastCommandName(), c.proto.Load())
 	if lib := loadString(&c.libName); lib != "" {
 		b.WriteString(" lib-name=" + lib)
@@ -109,7 +112,7 @@ func (c *conn) info(now time.Time) string {
 
 // events says what the connection waits for: r readable, w writable.
 func (c *conn) events() string {
-	if c.owed.Load() > 0 {
+	if c.owed.Load()+c.queued.Load() > 0 {
 		return "rw"
 	}
 	return "r"

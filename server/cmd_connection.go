@@ -25,14 +25,19 @@ const (
 	errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
 )
 
+// cmdPing is PING [message]. A subscriber in protocol 2 gets its answer in the form of a message.
 func cmdPing(c *conn, args [][]byte) {
-	switch len(args) {
-	case 1:
-		c.w.Simple("PONG")
-	case 2:
-		c.w.Bulk(args[1])
-	default:
+	switch {
+	case len(args) > 2:
 		c.w.Error(wrongArity("ping"))
+	case c.w.Proto != 3 && c.subs.subscribed():
+		c.w.Array(2)
+		c.w.BulkString("pong")
+		c.w.Bulk(append([][]byte{nil}, args[1:]...)[len(args)-1])
+	case len(args) == 1:
+		c.w.Simple("PONG")
+	default:
+		c.w.Bulk(args[1])
 	}
 }
 
@@ -52,6 +57,8 @@ func cmdReset(c *conn, _ [][]byte) {
 	c.setFlag(flagNoEvict, false)
 	c.replyOff, c.replySkip, c.replySkipNext = false, false, false
 	c.peer = nil
+	c.discard()
+	c.leaveHub()
 	c.w.Simple("RESET")
 }
 

@@ -156,6 +156,8 @@ func (c *conn) serveReplica(id string, offset int64, sync bool) {
 		c.closing = true
 		return
 	}
+	c.leaveHub()
+	c.endOutbox()
 	peer := c.replicaPeer()
 	peer.Conn = c.nc
 	peer.Reader = bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(c.buf[c.r:c.e])), c.nc))
@@ -198,6 +200,10 @@ func cmdWait(c *conn, args [][]byte) {
 		return
 	case ms > math.MaxInt64/int64(time.Millisecond):
 		c.w.Error("ERR timeout is out of range")
+		return
+	}
+	if c.tx.running {
+		c.w.Int(int64(p.node.Wait(c.ctx, c.session.LastWrite, 0))) // those that have acknowledged by now
 		return
 	}
 	acked := 0

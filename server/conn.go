@@ -21,6 +21,9 @@ const (
 	flagCloseAfterReply
 	flagNoEvict
 	flagKilled
+	flagMulti
+	flagPubSub
+	flagDirty // a watched key has changed. This one and flagPubSub are not stored but looked up
 )
 
 // conn is one client.
@@ -54,8 +57,14 @@ type conn struct {
 	queryCap   atomic.Int64
 	argvMem    atomic.Int64
 	owed       atomic.Int64 // reply bytes not yet written
+	queued     atomic.Int64 // bytes in the outbox
 	replyCap   atomic.Int64
 	replyPeak  atomic.Int64
+	multi      atomic.Int64                 // commands queued since MULTI; -1: no transaction
+	multiMem   atomic.Int64                 // bytes of their arguments
+	watch      atomic.Pointer[engine.Watch] // of WATCH; nil: never watched anything
+
+	subs subscriptions
 
 	mu struct {
 		sync.Mutex
@@ -72,7 +81,9 @@ type conn struct {
 	argv          [][]byte // arena behind run's arguments
 	runLimit      int
 	authenticated bool
-	closing       bool // write what is owed, then close
+	tx            transaction
+	out           *outbox // from the first subscription on
+	closing       bool    // write what is owed, then close
 	replyOff      bool
 	replySkip     bool // the present command is not answered
 	replySkipNext bool
@@ -98,6 +109,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.w.Proto = 2
+	c.multi.Store(-1)
 	c.proto.Store(2)
 	c.lastActive.Store(c.created.UnixNano())
 	return c
@@ -180,12 +192,18 @@ func (c *conn) closeAfterReply() {
 // flagString is the flags field of CLIENT LIST.
 func (c *conn) flagString() string {
 	f := c.flags.Load()
+	if w := c.watch.Load(); w != nil && w.Changed() {
+		f |= flagDirty
+	}
+	if c.subs.subscribed() {
+		f |= flagPubSub
+	}
 	var b strings.Builder
 	for _, x := range []struct {
 		flag   uint32
 		letter byte
 	}{
-		{flagReplica, 'S'}, {flagBlocked, 'b'}, {flagCloseAfterReply, 'c'}, {flagKilled, 'A'}, {flagNoEvict, 'e'},
+		{flagReplica, 'S'}, {flagPubSub, 'P'}, {flagMulti, 'x'}, {flagBlocked, 'b'}, {flagDirty, 'd'}, {flagCloseAfterReply, 'c'}, {flagKilled, 'A'}, {flagNoEvict, 'e'},
 	} {
 		if x.letter == 'e' && c.unix {
 			b.WriteByte('U')

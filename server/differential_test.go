@@ -29,7 +29,7 @@ func sameReplies(t *testing.T, redisAddr, ourAddr string, scripts []string) {
 var (
 	clientLine = regexp.MustCompile(`[$=]\d+\r\n(txt:)?id=.*\n\r\n`)
 	helloID    = regexp.MustCompile(`\$2\r\nid\r\n:\d+`)
-	fieldValue = regexp.MustCompile(`(id|addr|laddr|fd|age|idle|qbuf|qbuf-free|argv-mem|rbs|rbp|obl|tot-mem|events)=[^ ]*`)
+	fieldValue = regexp.MustCompile(`(id|addr|laddr|fd|age|idle|qbuf|qbuf-free|argv-mem|multi-mem|rbs|rbp|obl|omem|tot-mem|events)=[^ ]*`)
 )
 
 // normalise blanks what has to differ: ids, addresses, sizes.

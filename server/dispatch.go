@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"replogd/engine"
@@ -9,7 +10,7 @@ import (
 
 // handlers are the commands that the server runs itself, by full name.
 var handlers = merge(
-	connectionCommands, clientCommands, configCommands, commandCommands, serverCommands, replicationCommands, persistenceCommands,
+	connectionCommands, clientCommands, transactionCommands, pubSubCommands, scriptCommands, configCommands, commandCommands, serverCommands, replicationCommands, persistenceCommands,
 	debugCommands,
 )
 
@@ -35,11 +36,14 @@ func (c *conn) dispatch(args [][]byte) {
 	if e != nil {
 		c.lastCmd.Store(e)
 	}
+	if e == nil || e.keyspace == nil || c.tx.open {
+		c.runKeyspace()
+	}
 	if refusal == "" {
 		refusal = c.admit(e)
 	}
 	c.beginRun()
-	for refusal == "" && c.srv.pause.applies(e) {
+	for refusal == "" && c.held(e) {
 		c.runKeyspace()
 		if !c.waitPause(e) {
 			return
@@ -52,14 +56,30 @@ func (c *conn) dispatch(args [][]byte) {
 		c.refuse(e, refusal)
 		return
 	}
-	if e.keyspace != nil {
+	switch {
+	case c.closing:
+		c.runKeyspace()
+	case c.queueable(e):
+		c.endRun()
+		c.enqueue(e, args)
+	case e.keyspace != nil:
 		c.addToRun(e, args)
-		return
-	}
-	c.runKeyspace()
-	if !c.closing {
+	case e.name == "exec":
+		c.runServer(e, args)
+		c.endRun() // not before: a pause waits for what was admitted
+	default:
+		c.runKeyspace()
 		c.runServer(e, args)
 	}
+}
+
+// held says whether e has to wait for the end of a pause. EXEC does what the commands that it runs do.
+func (c *conn) held(e *entry) bool {
+	flags := e.spec.Flags
+	if e.name == "exec" {
+		flags |= c.tx.flags
+	}
+	return c.srv.pause.applies(flags)
 }
 
 // crossProtocol closes a connection that speaks HTTP: a browser made to talk to us by a hostile page.
@@ -79,7 +99,12 @@ func (c *conn) refuse(e *entry, refusal string) {
 		e.rejected.Add(1)
 	}
 	start := c.w.Len()
-	c.w.Error(refusal)
+	if e != nil && e.name == "exec" {
+		c.execAbort(strings.TrimPrefix(refusal, "ERR "))
+	} else {
+		c.tx.aborted = c.tx.open
+		c.w.Error(refusal)
+	}
 	c.srv.stats.countError(c.w.Since(start))
 	c.settle(start)
 }
@@ -128,12 +153,8 @@ func (c *conn) runKeyspace() {
 func (c *conn) runServer(e *entry, args [][]byte) {
 	start := c.w.Len()
 	c.argvMem.Store(argvBytes(args))
-	began := time.Now()
-	e.handle(c, args)
-	e.nanos.Add(uint64(time.Since(began))) //nolint:gosec // monotonic: never negative
-	e.calls.Add(1)
+	c.callHandler(e, args)
 	c.argvMem.Store(0)
-	c.commands++
 	start = min(start, c.w.Len()) // a command that waited has flushed what stood before its reply
 	if out := c.w.Since(start); len(out) > 0 && out[0] == '-' {
 		e.failed.Add(1)
@@ -141,6 +162,15 @@ func (c *conn) runServer(e *entry, args [][]byte) {
 	}
 	c.settle(start)
 	c.checkOutputLimit()
+}
+
+// callHandler runs a handler of the server and counts the call.
+func (c *conn) callHandler(e *entry, args [][]byte) {
+	began := time.Now()
+	e.handle(c, args)
+	e.nanos.Add(uint64(time.Since(began))) //nolint:gosec // monotonic: never negative
+	e.calls.Add(1)
+	c.commands++
 }
 
 // settle applies CLIENT REPLY to what was written from start on, and moves SKIP one command further.

@@ -24,14 +24,21 @@
 // owed to the client is written first, CLIENT LIST shows the flag b, a change of role or CLIENT UNBLOCK can end it (a pause only
 // CLIENT UNPAUSE or its own end), and the housekeeper notices when the peer has gone. PSYNC and SYNC hand the connection to replica.Node in the same way.
 //
+// MULTI queues admitted commands (transaction.go); EXEC runs them through engine.Transact, in one hold of the sequencer and one unit of the
+// log. Server commands that take part in nothing of the keyspace (PING, SELECT, PUBLISH ...) run within; the others (a change of role, CONFIG
+// SET, INFO, CLIENT PAUSE ...) divide a transaction into parts that are atomic each for itself.
+//
+// Messages of publishers reach a subscriber through its outbox (outbox.go), whose goroutine writes them; its replies go the same way. The hub
+// (hub.go) knows who has subscribed. A PUBLISH on a master goes into the log as a record that changes no key, for the replicas' subscribers.
+//
 // State that other goroutines read (CLIENT LIST, INFO) is published in atomics of conn; everything else belongs to the goroutine.
-// A handler gets the connection and the arguments and appends one reply to conn.w, so a transaction can queue the arguments and
-// run the same handlers later, and a script can run them with a connection of its own.
+// A handler gets the connection and the arguments and appends one reply to conn.w, so a transaction runs the same handlers later, and a
+// script can run them with a connection of its own.
 //
 // # Admission
 //
 // The checks of processCommand in Redis 7.0.15, in its order (admission.go): unknown command, arity, DEBUG not allowed, NOAUTH,
-// MISCONF, NOREPLICAS, READONLY, MASTERDOWN, LOADING, pause. The engine repeats the checks that protect data under its own lock.
+// MISCONF, NOREPLICAS, READONLY, a subscriber's context, MASTERDOWN, LOADING, pause. The engine repeats the checks that protect data under its own lock.
 //
 // # Start and stop
 //

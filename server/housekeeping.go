@@ -70,10 +70,13 @@ func (c *conn) overdue(now time.Time, cfg *config.Config) string {
 		if now.Sub(time.Unix(0, since)) > goneCheckAfter && peerGone(c.nc) {
 			return "peer has gone while a command waited"
 		}
-		return c.overSoftLimit(now, cfg.ClientOutputBufferLimit.Normal)
+		return c.overSoftLimit(now, cfg)
 	}
-	if reason := c.overSoftLimit(now, cfg.ClientOutputBufferLimit.Normal); reason != "" {
+	if reason := c.overSoftLimit(now, cfg); reason != "" {
 		return reason
+	}
+	if c.subs.subscribed() {
+		return "" // they may wait for ever
 	}
 	idle := now.Sub(time.Unix(0, c.lastActive.Load()))
 	if cfg.Timeout > 0 && idle > cfg.Timeout && c.owed.Load() == 0 {
@@ -82,9 +85,13 @@ func (c *conn) overdue(now time.Time, cfg *config.Config) string {
 	return ""
 }
 
-// overSoftLimit applies the soft limit of client-output-buffer-limit normal to replies that wait to be written.
-func (c *conn) overSoftLimit(now time.Time, limit config.OutputLimit) string {
-	if limit.Soft <= 0 || c.owed.Load() <= limit.Soft {
+// overSoftLimit applies the soft limit of client-output-buffer-limit to what waits to be written.
+func (c *conn) overSoftLimit(now time.Time, cfg *config.Config) string {
+	limit, owed := cfg.ClientOutputBufferLimit.Normal, c.owed.Load()
+	if c.subs.subscribed() {
+		limit, owed = cfg.ClientOutputBufferLimit.PubSub, owed+c.queued.Load()
+	}
+	if limit.Soft <= 0 || owed <= limit.Soft {
 		if c.softSince.Load() != nil {
 			c.softSince.Store(nil)
 		}

@@ -87,15 +87,15 @@ func (p *pauses) refreshLocked(now time.Time) {
 	p.mode.Store(int32(strongest))
 }
 
-// applies says whether e has to wait now. Lock-free.
-func (p *pauses) applies(e *entry) bool {
+// applies says whether a command with these flags has to wait now. Lock-free.
+func (p *pauses) applies(flags command.Flags) bool {
 	switch pauseMode(p.mode.Load()) {
 	case pauseNone:
 		return false
 	case pauseAll:
 		return true
 	default:
-		return e.has(command.Write | command.MayReplicate)
+		return flags&(command.Write|command.MayReplicate) != 0
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *conn) waitPause(e *entry) bool {
 	gone, _ := c.block(0, false, func(ctx context.Context) {
 		for {
 			change, end := c.srv.pause.next()
-			if !c.srv.pause.applies(e) {
+			if !c.held(e) {
 				return
 			}
 			timer := time.NewTimer(time.Until(end))

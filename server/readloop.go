@@ -32,11 +32,22 @@ func (c *conn) serve() {
 
 // finish releases everything the connection holds.
 func (c *conn) finish() {
+	c.leaveHub()
+	c.endOutbox()
 	c.cancel()
+	c.unwatch()
 	c.endRun()       // what a panic or a dead peer left unexecuted stays so
 	_ = c.nc.Close() // the peer is gone or told
 	c.srv.stats.commands.Add(c.commands)
 	c.srv.clients.remove(c)
+}
+
+// endOutbox has the outbox write the rest, unless the connection is dead.
+func (c *conn) endOutbox() {
+	if c.out != nil {
+		c.out.end()
+		c.out = nil
+	}
 }
 
 // fill reads once. false ends the connection.
@@ -225,6 +236,9 @@ func (c *conn) waitSafe(b *backlog.Backlog) bool {
 // write sends b. Each chunk has writeTimeout: a slow peer may take its time, one that takes nothing is closed.
 func (c *conn) write(b []byte) bool {
 	c.publishReply(len(b))
+	if c.out != nil {
+		return c.out.reply(b)
+	}
 	for len(b) > 0 {
 		chunk := b[:min(len(b), writeChunk)]
 		c.armWriteDeadline()

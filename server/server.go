@@ -68,6 +68,7 @@ type Server struct {
 	pause    pauses
 	stop     stopping
 	saves    saves
+	hub      hub
 	// engineBase holds the engine's counters at the last CONFIG RESETSTAT.
 	engineBase atomic.Pointer[engine.Stats]
 	linger     chan struct{} // slots of refused connections that are being drained
@@ -90,6 +91,7 @@ func New(o Options) *Server {
 	s.clients.init()
 	s.stop.init()
 	s.pause.init()
+	s.hub.init()
 	s.saves.init(s.started)
 	s.stats.init(s.started)
 	s.table = newCommandTable(o.Config.Current().RenameCommands)

@@ -20,7 +20,7 @@ const (
 
 // streamReplies has the replies of the run that follows sent in portions, unless they are not to be sent at all.
 func (c *conn) streamReplies() {
-	if c.replyOff || c.replySkip {
+	if c.replyOff || c.replySkip || c.out != nil {
 		return
 	}
 	if c.handOut == nil { // made once: a closure per run would be an allocation

@@ -84,6 +84,7 @@ func (r *rig) attach() {
 	r.eng, err = engine.Open(context.Background(), engine.Options{
 		FS: vfs.Default, Dir: dir, Backlog: r.bl, Databases: r.cfg.Current().Databases, MemTableBytes: 1 << 20, BlockCacheBytes: 4 << 20,
 		WriteGuard: func() string { return r.nd.WriteRefusal() },
+		Published:  r.srv.Deliver,
 		Fatal:      func(err error) { panic(err) },
 	})
 	require.NoError(r.t, err)

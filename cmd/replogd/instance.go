@@ -154,7 +154,7 @@ func (s *instance) start(ctx context.Context) (err error) {
 	if err := s.server.Listen(ctx); err != nil {
 		return err
 	}
-	if s.engine, err = engine.Open(ctx, engineOptions(s.cfg, s.backlog, s.writeRefusal, s.server.WritesHeld, s.log)); err != nil {
+	if s.engine, err = engine.Open(ctx, engineOptions(s.cfg, s.backlog, s.writeRefusal, s.server, s.log)); err != nil {
 		return startError(err, s.cfg.Current().Dir, s.backlog)
 	}
 	node := replica.New(replica.Options{

@@ -10,6 +10,7 @@ import (
 	"replogd/config"
 	"replogd/engine"
 	"replogd/replica"
+	"replogd/server"
 	"replogd/wal"
 )
 
@@ -49,7 +50,7 @@ func limits(c *config.Config) engine.Limits {
 	}
 }
 
-func engineOptions(cfg *config.Manager, b *backlog.Backlog, writeRefusal func() string, holdExpiry func() bool, log *slog.Logger) engine.Options {
+func engineOptions(cfg *config.Manager, b *backlog.Backlog, writeRefusal func() string, front *server.Server, log *slog.Logger) engine.Options {
 	c := cfg.Current()
 	orNone := func(n int64) int64 {
 		if n == 0 {
@@ -61,7 +62,7 @@ func engineOptions(cfg *config.Manager, b *backlog.Backlog, writeRefusal func() 
 		FS: vfs.Default, Dir: c.Dir, Backlog: b, Databases: c.Databases,
 		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: orNone(c.RowCacheSize), RowFilterBytes: orNone(c.RowFilterSize),
 		MemTableBytes: c.MemTableSize,
-		WriteGuard:    writeRefusal, HoldExpiry: holdExpiry, Logger: log,
+		WriteGuard:    writeRefusal, HoldExpiry: front.WritesHeld, Published: front.Deliver, Logger: log,
 		AcceptEmpty: func() bool { return cfg.Current().ReplAcceptEmptyMaster },
 		Limits:      func() engine.Limits { return limits(cfg.Current()) },
 	}

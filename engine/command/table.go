@@ -39,6 +39,9 @@ func build() (map[string]*Spec, []*Spec) {
 		{"server", memoryCommands},
 		{"server", askingCommands},
 		{"server", replicationCommands},
+		{"transactions", transactionCommands},
+		{"pubsub", pubSubCommands},
+		{"scripting", scriptCommands},
 	} {
 		for _, s := range g.specs {
 			if byName[s.Name] != nil {

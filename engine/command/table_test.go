@@ -85,7 +85,7 @@ func TestEntriesAreWhole(t *testing.T) {
 		require.NotEqual(t, s.HasCategory("@fast"), s.HasCategory("@slow"), s.Name)
 		require.Equal(t, s.Flags.Has(command.Write), s.HasCategory("@write"), s.Name)
 		for _, f := range s.Finders {
-			require.NotZero(t, f.Flags&(command.KeyRO|command.KeyRW|command.KeyOW|command.KeyRM), s.Name)
+			require.NotZero(t, f.Flags&(command.KeyRO|command.KeyRW|command.KeyOW|command.KeyRM|command.KeyNotKey), s.Name)
 		}
 		checkArgs(t, s, s.Args)
 	})

@@ -69,6 +69,9 @@ func HashOf(row []byte) uint64 {
 	return xxhash.Sum64(row)
 }
 
+// DBOf returns the internal number of a key row's database.
+func DBOf(row []byte) uint32 { return binary.BigEndian.Uint32(row[1:]) }
+
 // DBBounds returns the half-open range of the rows of tag (TagKey or TagExpiry) that databases first..last own.
 func DBBounds(tag byte, first, last uint32) (lower, upper []byte) {
 	lower = binary.BigEndian.AppendUint32([]byte{tag}, first)

@@ -41,8 +41,9 @@ type Unit struct {
 	// Commands are the commands in order, without MULTI and EXEC, with SELECT. An
 	// empty transaction has none.
 	Commands [][][]byte
-	// Noop is set when the unit is one PING or REPLCONF GETACK and nothing else. A
-	// unit with a SELECT is never a Noop: it changes the stream's database.
+	// Noop is set when the unit is one PING, REPLCONF GETACK, PUBLISH or SPUBLISH
+	// and nothing else: it changes no key. A unit with a SELECT is never a Noop: it
+	// changes the stream's database.
 	Noop bool
 	// GetAck is set when the unit holds a REPLCONF GETACK.
 	GetAck bool
@@ -176,7 +177,7 @@ func (u *UnitScanner) take() Unit {
 		name := args[0]
 		getAck := isGetAck(args)
 		unit.GetAck = unit.GetAck || getAck
-		unit.Noop = total == 1 && (getAck || foldEqual(name, "ping"))
+		unit.Noop = total == 1 && (getAck || foldEqual(name, "ping") || foldEqual(name, "publish") || foldEqual(name, "spublish"))
 		if !foldEqual(name, "multi") && !foldEqual(name, "exec") {
 			commands = append(commands, args[:len(args):len(args)])
 		}
