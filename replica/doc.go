@@ -53,6 +53,12 @@
 // master the id must be the last one of the lineage it sent, or the try is repeated. When the follower's replid changes with that, it
 // disconnects its own replicas; they come back with a partial sync.
 //
+// # Rewinding
+//
+// A follower whose log goes on behind the point where the master's lineage left it, with nothing but PINGs, GETACKs and published messages (a
+// former master that went on for a while; a replica that heard more than the one that was promoted), gives that tail up before it asks
+// (rewind.go): its keyspace is the one of that point, for no record of the tail changes a key. With data in the tail the answer is a full sync.
+//
 // # Stream
 //
 // RESP arrays of bulk strings; anything else ends the link. The follower answers "REPLCONF ACK <applied>" when the stream
@@ -124,7 +130,7 @@
 // # Roles and crashes
 //
 // The crash argument of each durable step stands at the method that takes it: Node.Start, Node.ReplicaOf (follow), Node.Promote,
-// adoptLineage, stream and fullSync.
+// rewind, adoptLineage, stream and fullSync.
 //
 // Locks: feedSet.mu, feed.mu, link.mu, snapshotPool.mu, ackHub.mu and counters.mu are leaves: none is held while another is taken,
 // nor across I/O. Node.roleChange is a one-slot channel, held across role changes, and taken before all of them.

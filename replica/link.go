@@ -244,6 +244,9 @@ func (s *session) run() error {
 	if err := s.handshake(); err != nil {
 		return err
 	}
+	if err := s.rewind(); err != nil {
+		return err
+	}
 	ans, err := s.psync(s.position())
 	if err != nil {
 		return err
