@@ -69,6 +69,7 @@ type link struct {
 
 	mu struct {
 		sync.Mutex
+		session *session // the connection of the moment, nil between two
 		lastErr string
 		above   []string // node ids of the master and of those above it
 	}
@@ -116,6 +117,23 @@ func (l *link) setError(text string) (changed bool) {
 	changed = l.mu.lastErr != text
 	l.mu.lastErr = text
 	return changed
+}
+
+func (l *link) setSession(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.session = s
+}
+
+// breakSession ends the connection of the moment; the link makes another one.
+func (l *link) breakSession(cause error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.session == nil {
+		return false
+	}
+	l.mu.session.cancel(cause)
+	return true
 }
 
 func (l *link) setPathAbove(ids []string) {
@@ -240,6 +258,8 @@ type session struct {
 
 // run: handshake, PSYNC, a checkpoint or an RDB if that is the answer, and the stream.
 func (s *session) run() error {
+	s.l.setSession(s)
+	defer s.l.setSession(nil)
 	s.l.enter(linkHandshake)
 	if err := s.handshake(); err != nil {
 		return err

@@ -79,6 +79,12 @@ func (n *Node) LinkUp() bool {
 	return l == nil || l.up()
 }
 
+// BreakLink is CLIENT KILL TYPE master: the connection to the master is cut, and made anew at once. false: there is none.
+func (n *Node) BreakLink() bool {
+	l := n.link()
+	return l != nil && l.breakSession(errInterrupted{"CLIENT KILL TYPE master"})
+}
+
 // HasReplicas says whether this node has replicas, or had any: then what is published goes into the stream. Cheap once it is true.
 func (n *Node) HasReplicas() bool {
 	if n.hadReplicas.Load() {

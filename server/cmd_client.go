@@ -147,6 +147,11 @@ func (f *killFilter) matches(c, me *conn) bool {
 		(f.kind == "" || c.kind() == f.kind) && (c != me || !f.skipMe)
 }
 
+// isMasterLink: TYPE master and nothing that tells links apart. The link is no connection of this server, but can be broken like one.
+func (f *killFilter) isMasterLink() bool {
+	return f.kind == "master" && f.id == 0 && f.addr == "" && f.laddr == ""
+}
+
 // parseKillFilter reads the option/value pairs of the new form.
 func parseKillFilter(args [][]byte) (f killFilter, refusal string) {
 	f.skipMe = true
@@ -202,6 +207,11 @@ func cmdClientKill(c *conn, args [][]byte) {
 		}
 	}
 	killed := int64(0)
+	if f.isMasterLink() {
+		if p := c.parts(); p != nil && p.node.BreakLink() {
+			killed++
+		}
+	}
 	c.srv.clients.each(func(other *conn) {
 		if !f.matches(other, c) || (oldForm && other.addr != f.addr) {
 			return

@@ -112,7 +112,11 @@ func cmdReplicaOf(c *conn, args [][]byte) {
 	case already:
 		c.w.OK()
 	default:
-		c.srv.log.Info("role changed by command", "client", c.addr, "master", master)
+		to := "none"
+		if master != nil {
+			to = net.JoinHostPort(master.Host, strconv.Itoa(master.Port))
+		}
+		c.srv.log.Info("role changed by command", "client", c.addr, "master", to)
 		c.srv.cfg.SetReplicaOf(master)
 		if master != nil {
 			c.srv.clients.each(func(other *conn) { other.unblock(errRoleChanged) })

@@ -125,3 +125,17 @@ func TestOptionalBindAddress(t *testing.T) {
 	r := start(t, "--bind", "127.0.0.1 -192.0.2.77")
 	require.Len(t, r.srv.Addrs(), 1)
 }
+
+// CLIENT KILL TYPE master cuts the link to the master, which is made anew.
+func TestClientKillTypeMaster(t *testing.T) {
+	master := start(t)
+	_, port, _ := strings.Cut(master.addr(), ":")
+	node := start(t, "--replicaof", "127.0.0.1 "+port)
+	c := node.dial()
+	eventually(t, func() bool { return node.nd.LinkUp() && node.eng.Applied() == master.bl.End() })
+	partial := func() string { return master.dial().info("stats")["sync_partial_ok"] }
+	before := partial()
+	require.Equal(t, ":1\r\n", c.do("CLIENT", "KILL", "TYPE", "master"))
+	eventually(t, func() bool { return partial() != before })
+	require.Equal(t, ":0\r\n", master.dial().do("CLIENT", "KILL", "TYPE", "master"))
+}
