@@ -59,6 +59,13 @@
 // former master that went on for a while; a replica that heard more than the one that was promoted), gives that tail up before it asks
 // (rewind.go): its keyspace is the one of that point, for no record of the tail changes a key. With data in the tail the answer is a full sync.
 //
+// # Planned failover
+//
+// FAILOVER (failover.go) holds writes back, waits until a replica has acknowledged the log's very end, follows it, and asks it to take over
+// with a fourth word in its PSYNC, as Redis does, with stock nodes on either side:
+//
+//	PSYNC <id> <offset+1> FAILOVER                  the asked node, whose current history is id, becomes a master and then answers as ever
+//
 // # Stream
 //
 // RESP arrays of bulk strings; anything else ends the link. The follower answers "REPLCONF ACK <applied>" when the stream
@@ -130,8 +137,8 @@
 // # Roles and crashes
 //
 // The crash argument of each durable step stands at the method that takes it: Node.Start, Node.ReplicaOf (follow), Node.Promote,
-// rewind, adoptLineage, stream and fullSync.
+// Node.Failover, rewind, adoptLineage, stream and fullSync.
 //
-// Locks: feedSet.mu, feed.mu, link.mu, snapshotPool.mu, ackHub.mu and counters.mu are leaves: none is held while another is taken,
+// Locks: failover.mu is held while the feeds are looked at; feedSet.mu, feed.mu, link.mu, snapshotPool.mu, ackHub.mu and counters.mu are leaves: none is held while another is taken,
 // nor across I/O. Node.roleChange is a one-slot channel, held across role changes, and taken before all of them.
 package replica

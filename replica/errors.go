@@ -43,6 +43,11 @@ func protocolErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
 }
 
+// ReplyError is an error whose text is a whole error reply for the client.
+type ReplyError string
+
+func (e ReplyError) Error() string { return string(e) }
+
 // masterError is an error reply of the master. Retrying may help (a password is set, a load ends), so it never ends a link for good.
 type masterError struct {
 	step string // what we had sent

@@ -144,6 +144,10 @@ func (n *Node) ServePSYNC(ctx context.Context, p *Peer, id string, offset int64,
 		n.writeLine(p.Conn, "-LOADING Redis is loading the dataset in memory")
 		return ErrNotStarted
 	}
+	if n.FailoverState() != NoFailover {
+		n.writeLine(p.Conn, "-NOMASTERLINK Can't SYNC while failing over")
+		return errInterrupted{"this node hands its role over"}
+	}
 	f := n.newFeed(ctx, p)
 	defer f.cancel(nil)
 	if err := n.feeds.add(f); err != nil {
@@ -370,7 +374,7 @@ func (n *Node) pingReplicas(now time.Time) {
 		return
 	}
 	n.lastPing = now
-	if n.link() != nil || n.onlineFeeds() == 0 {
+	if n.link() != nil || n.onlineFeeds() == 0 || n.FailoverState() != NoFailover {
 		return
 	}
 	// Lower case as a stock master's (measured on 7.0.15). An error (role change, full disk) shows in the engine's and the log's

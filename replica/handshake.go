@@ -144,7 +144,7 @@ func (s *session) takeLineage(text []byte) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(l.path, s.n.o.Backlog.NodeID()) {
+	if slices.Contains(l.path, s.n.o.Backlog.NodeID()) && !s.l.takeOver.pending.Load() { // who takes over from us still follows us
 		return fmt.Errorf("%w: %s", ErrSelf, addr(s.l.host, s.l.port))
 	}
 	s.native, s.lineage = true, &l
@@ -152,19 +152,22 @@ func (s *session) takeLineage(text []byte) error {
 	return nil
 }
 
-// position is what to ask for. Only a node that never had a data set has none: not one byte in the log, and never a full sync.
+// position is what to ask for. Only a node that never had a data set has none: not one byte in the log, never a full sync, and a history
+// that the master does not know (it does when it was our replica, and we had written nothing yet).
 func (s *session) position() psyncRequest {
 	b := s.n.o.Backlog
 	end := b.End()
-	switch {
-	case s.l.force && s.native:
-		return psyncRequest{id: "?", offset: forcedOffset}
-	case s.l.force, end == 0 && b.Generation() == firstGeneration:
-		return psyncRequest{id: "?", offset: -1}
-	}
 	var theirs []backlog.History
 	if s.lineage != nil {
 		theirs = s.lineage.histories
+	}
+	switch {
+	case s.l.takeOver.pending.Load(): // our own history is what both share
+		return psyncRequest{id: b.Current().ID, offset: int64(end) + 1} // #nosec G115 -- offsets stay below 2^63
+	case s.l.force && s.native:
+		return psyncRequest{id: "?", offset: forcedOffset}
+	case s.l.force, end == 0 && b.Generation() == firstGeneration && !onLineage(theirs, b.Current().ID, 0):
+		return psyncRequest{id: "?", offset: -1}
 	}
 	return psyncRequest{id: askID(b.Histories(), end, theirs), offset: int64(end) + 1} // #nosec G115 -- offsets stay below 2^63
 }
@@ -184,15 +187,22 @@ type answer struct {
 
 // psync asks and reads the answer, however long the master takes to make it: each of its keep-alives starts the deadline anew.
 func (s *session) psync(req psyncRequest) (answer, error) {
-	cmd := resp.AppendCommandStrings(nil, "PSYNC", req.id, strconv.FormatInt(req.offset, 10))
-	if _, err := s.conn.Write(cmd); err != nil {
+	args := []string{"PSYNC", req.id, strconv.FormatInt(req.offset, 10)}
+	repeated := false
+	if s.l.takeOver.pending.Load() {
+		args = append(args, "FAILOVER")
+		repeated = s.l.takeOver.asked.Swap(true)
+	}
+	if _, err := s.conn.Write(resp.AppendCommandStrings(nil, args...)); err != nil {
 		return answer{}, fmt.Errorf("send PSYNC: %w", err)
 	}
 	r, err := s.reply(maxMasterReply)
 	if err != nil {
 		return answer{}, fmt.Errorf("read the answer to PSYNC: %w", err)
 	}
-	return parseAnswer(req, r, s.native)
+	a, err := parseAnswer(req, r, s.native)
+	s.settleTakeOver(err, repeated)
+	return a, err
 }
 
 // parseAnswer judges the answer against what was asked: a +CONTINUE nobody asked for would put bytes at the wrong offsets.

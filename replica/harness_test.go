@@ -331,6 +331,12 @@ func (d *door) talk(c net.Conn) {
 			if err != nil {
 				return
 			}
+			if len(args) > 3 {
+				if err := d.s.n.TakeOver(context.Background(), string(args[1])); err != nil {
+					reply = []byte("-" + err.Error() + "\r\n")
+					break
+				}
+			}
 			_ = d.s.n.ServePSYNC(context.Background(), p, string(args[1]), off, false)
 			return
 		case name == "SYNC":

@@ -54,6 +54,8 @@ type link struct {
 	port  int
 	force bool // ask for the whole data set, once
 
+	takeOver takeOverRequest
+
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	done chan struct{} // closed when run has returned
@@ -181,7 +183,11 @@ func (l *link) run() {
 		}
 		l.enter(linkConnect)
 		// Once per change: a master that is down for a day is one line, not a hundred thousand.
-		if text := describe(err); l.setError(text) {
+		switch text := describe(err); {
+		case !l.setError(text):
+		case errors.Is(err, errLineage): // as when a master hands over: nothing to worry about
+			l.n.log.Info("asking the master anew", "master", addr(l.host, l.port), "reason", text)
+		default:
 			l.n.log.Warn("no link to master", "master", addr(l.host, l.port), "reason", text)
 		}
 		if sleep(l.ctx, pause(err, &b)) != nil {

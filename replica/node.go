@@ -37,6 +37,7 @@ type Node struct {
 	// it across disk and engine work, which a mutex must not be.
 	roleChange chan struct{}
 
+	failover   failover
 	background sync.WaitGroup // housekeeping, links, checkpoints being made
 	lastPing   time.Time      // owned by the housekeeping goroutine
 }

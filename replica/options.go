@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -45,11 +46,23 @@ type Options struct {
 	Settings   func() Settings
 	ListenPort func() int
 	Logger     *slog.Logger // nil discards
+
+	// HoldWrites has clients' writes wait until resume is called, and returns when those that had begun are done, or ctx ends. nil: there are
+	// no clients.
+	HoldWrites func(ctx context.Context) (resume func())
+	// RoleChanged is told of a role that FAILOVER has given to this node: a master's address, or "" when it is one. nil: nobody cares.
+	RoleChanged func(host string, port int)
 }
 
 func (o *Options) ensureDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.HoldWrites == nil {
+		o.HoldWrites = func(context.Context) func() { return func() {} }
+	}
+	if o.RoleChanged == nil {
+		o.RoleChanged = func(string, int) {}
 	}
 	if o.Settings == nil {
 		o.Settings = func() Settings { return Settings{} }
@@ -117,6 +130,7 @@ type tuning struct {
 	snapshotLinger   time.Duration // a checkpoint outlives its last user by that much, so that a broken transfer can be resumed
 	snapshotMaxAge   time.Duration // and is gone with its last user once it is older than this
 	chunkBytes       int           // payload of one chunk frame
+	handover         time.Duration // a FAILOVER's target may be out of reach for so long before this node takes its role back, unless it was asked
 	backoffFirst     time.Duration
 	backoffCap       time.Duration
 }
@@ -128,6 +142,7 @@ func defaultTuning() tuning {
 		snapshotLinger:   time.Minute,
 		snapshotMaxAge:   6 * time.Hour,
 		chunkBytes:       maxChunkBytes,
+		handover:         10 * time.Second,
 		backoffFirst:     100 * time.Millisecond,
 		backoffCap:       2 * time.Second,
 	}

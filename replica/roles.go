@@ -62,13 +62,17 @@ func (n *Node) leadAtStart() error {
 
 // follow makes this node a follower of host:port and starts the link. REQUIRES: roleChange, no link running.
 func (n *Node) follow(ctx context.Context, host string, port int, force bool) error {
+	return n.followWith(ctx, newLink(n, host, port, force))
+}
+
+// followWith is follow with a link that was made, and not yet started.
+func (n *Node) followWith(ctx context.Context, l *link) error {
 	if err := n.o.Engine.BecomeFollower(ctx); err != nil {
 		return fmt.Errorf("become a replica: %w", err)
 	}
 	if err := n.o.Backlog.SetRole(false); err != nil {
 		return fmt.Errorf("record the role of a replica: %w", err)
 	}
-	l := newLink(n, host, port, force)
 	n.upUntil.Store(l)
 	n.acks.wake() // WAIT makes no sense on a replica
 	n.background.Add(1)
@@ -83,6 +87,9 @@ func (n *Node) follow(ctx context.Context, host string, port int, force bool) er
 // Naming the same master again after the applier has stopped (Engine.ApplyError) asks it for its whole data set: the one
 // way out that needs no shell.
 func (n *Node) ReplicaOf(ctx context.Context, host string, port int) (already bool, err error) {
+	if n.FailoverState() != NoFailover {
+		return false, ErrReplicaOfFailing
+	}
 	ctx, release, err := n.acquireRole(ctx)
 	if err != nil {
 		return false, err
@@ -90,6 +97,9 @@ func (n *Node) ReplicaOf(ctx context.Context, host string, port int) (already bo
 	defer release()
 	if !n.started.Load() {
 		return false, ErrNotStarted
+	}
+	if n.FailoverState() != NoFailover {
+		return false, ErrReplicaOfFailing
 	}
 	old := n.link()
 	broken := old != nil && n.o.Engine.ApplyError() != nil
@@ -139,6 +149,9 @@ func (n *Node) relink(old *link) {
 // its position under any of its names (askID), started as a master it leads under that name, which is its own.
 // After the role: a master. At no point do two nodes write under one name.
 func (n *Node) Promote(ctx context.Context) (already bool, err error) {
+	if n.FailoverState() != NoFailover {
+		return false, ErrReplicaOfFailing
+	}
 	ctx, release, err := n.acquireRole(ctx)
 	if err != nil {
 		return false, err
@@ -146,6 +159,9 @@ func (n *Node) Promote(ctx context.Context) (already bool, err error) {
 	defer release()
 	if !n.started.Load() {
 		return false, ErrNotStarted
+	}
+	if n.FailoverState() != NoFailover {
+		return false, ErrReplicaOfFailing
 	}
 	old := n.link()
 	if old == nil {

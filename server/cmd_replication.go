@@ -148,6 +148,9 @@ func cmdPsync(c *conn, args [][]byte) {
 		c.w.Error(errNotInteger)
 		return
 	}
+	if len(args) > 3 && strings.EqualFold(string(args[3]), "failover") && !c.takeOver(string(args[1])) {
+		return
+	}
 	c.serveReplica(string(args[1]), offset, false)
 }
 

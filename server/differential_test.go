@@ -70,6 +70,9 @@ func TestSameRepliesAsRedis(t *testing.T) {
 		"replconf", "replconf foo", "replconf foo bar", "replconf listening-port x", "replconf listening-port 1",
 		"replconf capa eof capa psync2", "replconf capa nosuch", "replconf ack 1", "replconf getack *", "replconf rdb-only x", "psync", "psync a",
 		"psync a b", "sync x", "wait", "wait x 1", "wait 0 x", "wait 0 -1", "wait 0 10", "wait 1 10", "wait -1 10", "wait 0 99999999999999999999",
+		"failover", "failover abort", "failover foo", "failover to", "failover to a", "failover to a x", "failover to a 1", "failover to a 1 force",
+		"failover timeout", "failover timeout x", "failover timeout -1", "failover timeout 0", "failover force", "failover abort x",
+		"failover to a 1 to b 2", "failover timeout 1 timeout 2", "failover force to a 1 timeout 10", "multi\nfailover foo\nexec", "psync a 1 failover",
 		// Server.
 		"info foo", "hello 3\ninfo foo", "info modules", "info cluster", "INFO CLUSTER MODULES", "shutdown foo", "shutdown abort", "shutdown abort nosave",
 		"shutdown save nosave", "shutdown nosave save now", "debug", "debug foo", "debug sleep", "debug sleep 0", "debug sleep x", "debug digest",
@@ -119,7 +122,7 @@ func TestSameRefusalsAsRedis(t *testing.T) {
 	redis, ours := oracle(t), start(t)
 	sameReplies(t, redis, ours.addr(), []string{
 		"replicaof 127.0.0.1 1\nset a b\nset a\nget a\nping\nwait 0 0\nwait x y\nhello",
-		"replicaof 127.0.0.1 1\nreplicaof 127.0.0.1 1",
+		"replicaof 127.0.0.1 1\nreplicaof 127.0.0.1 1", "failover", "failover abort", "psync a 1 failover",
 		"config set replica-serve-stale-data no",
 		"set a b", "set a", "get a", "ping", "wait x y", "dbsize", "select 1", "echo a", "time x", "hello", "replconf capa eof",
 		"psync ? -1", "sync", "command count x", "bgsave", "lastsave x", "flushall", "config set min-replicas-to-write 1\nset a b",

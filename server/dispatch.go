@@ -10,7 +10,7 @@ import (
 
 // handlers are the commands that the server runs itself, by full name.
 var handlers = merge(
-	connectionCommands, clientCommands, transactionCommands, pubSubCommands, scriptCommands, configCommands, commandCommands, serverCommands, replicationCommands, persistenceCommands,
+	connectionCommands, clientCommands, transactionCommands, pubSubCommands, scriptCommands, failoverCommands, configCommands, commandCommands, serverCommands, replicationCommands, persistenceCommands,
 	debugCommands,
 )
 

@@ -29,7 +29,7 @@ func infoReplication(s *Server, w *infoWriter) {
 		infoMasterLink(&st, cfg, w)
 	}
 	infoFeeds(&st, cfg, w)
-	w.text("master_failover_state", "no-failover")
+	w.text("master_failover_state", p.node.FailoverState().String())
 	infoIdentity(p.backlog, cfg, w)
 	infoReplicationExtras(&st, w)
 }

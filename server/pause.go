@@ -16,6 +16,7 @@ const (
 	pauseShutdown pausePurpose = iota // SHUTDOWN waits for replicas
 	pauseDebug                        // DEBUG SLEEP
 	pauseClients                      // CLIENT PAUSE
+	pauseFailover                     // FAILOVER waits for a replica
 	pausePurposes
 )
 

@@ -90,6 +90,7 @@ func (r *rig) attach() {
 	require.NoError(r.t, err)
 	r.nd = replica.New(replica.Options{
 		Backlog: r.bl, Engine: r.eng, FS: vfs.Default, Dir: dir, ListenPort: r.srv.ListenPort,
+		HoldWrites: r.srv.HoldWrites, RoleChanged: r.srv.RoleChanged,
 		Settings: func() replica.Settings {
 			c := r.cfg.Current()
 			return replica.Settings{

@@ -160,6 +160,7 @@ func (s *instance) start(ctx context.Context) (err error) {
 	node := replica.New(replica.Options{
 		Backlog: s.backlog, Engine: s.engine, FS: vfs.Default, Dir: s.cfg.Current().Dir,
 		Settings: func() replica.Settings { return replicaSettings(s.cfg.Current()) }, ListenPort: s.server.ListenPort, Logger: s.log,
+		HoldWrites: s.server.HoldWrites, RoleChanged: s.server.RoleChanged,
 	})
 	s.node.Store(node)
 	var host string

@@ -4,6 +4,16 @@ package command
 // to the group "server".
 var replicationCommands = []*Spec{
 	{
+		Name: "failover", Arity: -1, Since: "6.2.0", Flags: Admin | NoScript | Stale,
+		Summary:    "Hand the role of the master over to a replica, without losing a write",
+		Complexity: "O(1)",
+		Args: []Arg{
+			block("target", str("host"), integer("port"), token("FORCE").optional()).after("TO").optional(),
+			token("ABORT").optional(),
+			integer("milliseconds").after("TIMEOUT").optional(),
+		},
+	},
+	{
 		Name: "psync", Arity: -3, Since: "2.8.0", Flags: Admin | NoScript | NoAsyncLoading | NoMulti,
 		Summary: "Ask for the replication stream from an offset; for replicas",
 		Args:    []Arg{str("replicationid"), integer("offset")},
