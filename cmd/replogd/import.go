@@ -19,41 +19,37 @@ import (
 	"replogd/engine/rdb"
 )
 
-const importUsage = "usage: replogd import FILE.rdb DIR   (DIR becomes a data directory; it must be empty, or not be there yet)\n"
+const importUsage = "usage: replogd import FILE.rdb|appendonlydir|FILE.aof DIR   (DIR becomes a data directory; it must be empty, or not be there yet)\n"
 
 // importProgress is how often an import says how far it is.
 const importProgress = 2 * time.Second
 
-// importRDB is `replogd import FILE.rdb DIR`: it makes a data directory of a file that Redis has saved. A server started there has its data,
-// and as a replica of the Redis that wrote it, it continues from the file's offset, if that Redis still has the stream from there.
+// importData is `replogd import FROM DIR`: it makes a data directory of what Redis has saved, an RDB file or append-only files. A server
+// started there has its data, and of an RDB file also its place in the stream: as a replica of the Redis that wrote it, it continues from
+// there, if that Redis still has the stream.
 //
-// A crash, or an error, leaves a directory without data, to be removed: the data set shows only when all of it is there (Engine.Adopt).
-var importRDB = converter{"import", importUsage, func(ctx context.Context, file, dir string, out io.Writer) error {
-	i := &importer{file: file, dir: dir, out: out, began: time.Now()}
+// A crash, or an error, leaves a directory to be removed.
+var importData = converter{"import", importUsage, func(ctx context.Context, from, dir string, out io.Writer) error {
+	i := &importer{from: from, dir: dir, out: out, began: time.Now()}
 	return i.run(ctx)
 }}
 
 // importer is one import.
 type importer struct {
-	file, dir string
+	from, dir string
 	out       io.Writer
 	began     time.Time
 	said      time.Time
-	keys      int64
 }
 
 func (i *importer) run(ctx context.Context) (err error) {
-	in, err := os.Open(i.file)
+	src, err := openSource(i.from)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.Close() }() // opened for reading
-	origin, err := originOf(in)
+	origin, err := originOf(src)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", i.file, err)
-	}
-	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return err
+		return fmt.Errorf("read %s: %w", src.paths[0], err)
 	}
 	if i.dir, err = filepath.Abs(i.dir); err != nil {
 		return err
@@ -86,43 +82,60 @@ func (i *importer) run(ctx context.Context) (err error) {
 	if origin.id != "" {
 		hs = []backlog.History{{ID: origin.id}}
 	}
-	return i.load(ctx, e, in, origin.offset, hs)
-}
-
-func (i *importer) load(ctx context.Context, e *engine.Engine, in *os.File, offset uint64, hs []backlog.History) error {
-	incoming := vfs.Default.PathJoin(i.dir, "incoming")
-	dir := vfs.Default.PathJoin(incoming, "files")
-	if err := vfs.Default.MkdirAll(incoming, 0o755); err != nil {
-		return err
-	}
-	defer func() { _ = vfs.Default.RemoveAll(incoming) }() // what is left of a load that failed
-	info, err := in.Stat()
-	if err != nil {
-		return err
-	}
 	i.said = i.began
-	err = e.LoadRDB(ctx, dir, in, offset, func(keys int64) {
-		i.keys = keys
-		if time.Since(i.said) < importProgress {
-			return
-		}
-		i.said = time.Now()
-		at, _ := in.Seek(0, io.SeekCurrent) // for the eye only
-		_, _ = fmt.Fprintf(i.out, "%d keys, %d%% of the file\n", keys, 100*at/max(info.Size(), 1))
-	})
-	if err != nil {
-		return err
-	}
-	if err := e.Adopt(ctx, dir, offset, hs); err != nil {
+	if err := i.read(ctx, e, b, src, origin.offset, hs); err != nil {
 		return err
 	}
 	total := int64(0)
 	for _, db := range e.DBStats() {
 		total += db.Keys
 	}
-	_, _ = fmt.Fprintf(i.out, "%s: %d keys in %v, replid %s, offset %d\nstart it with: replogd --dir %s\n", i.dir, total,
-		time.Since(i.began).Round(time.Millisecond), hs[len(hs)-1].ID, offset, i.dir)
+	i.say("%s: %d keys in %v, replid %s, offset %d\nstart it with: replogd --dir %s", i.dir, total,
+		time.Since(i.began).Round(time.Millisecond), b.Current().ID, b.End(), i.dir)
 	return nil
+}
+
+// read takes the files in turn: an RDB, if the first one begins with it, and commands.
+func (i *importer) read(ctx context.Context, e *engine.Engine, b *backlog.Backlog, src *source, offset uint64, hs []backlog.History) error {
+	commands := newCommandImport(i, e, b)
+	for n := range src.paths {
+		if err := func() error {
+			f, err := src.open(n)
+			if err != nil {
+				return err
+			}
+			defer f.close()
+			if n == 0 && f.isRDB() {
+				if err := i.load(ctx, e, f, offset, hs); err != nil {
+					return err
+				}
+			}
+			if ended, err := f.ended(); ended || err != nil {
+				return err
+			}
+			return commands.file(ctx, f, n == len(src.paths)-1)
+		}(); err != nil {
+			return err
+		}
+	}
+	return commands.finish(ctx)
+}
+
+// load takes an RDB.
+func (i *importer) load(ctx context.Context, e *engine.Engine, f *sourceFile, offset uint64, hs []backlog.History) error {
+	incoming := vfs.Default.PathJoin(i.dir, "incoming")
+	dir := vfs.Default.PathJoin(incoming, "files")
+	if err := vfs.Default.MkdirAll(incoming, 0o755); err != nil {
+		return err
+	}
+	defer func() { _ = vfs.Default.RemoveAll(incoming) }() // what is left of a load that failed
+	err := e.LoadRDB(ctx, dir, f.Reader, offset, func(keys int64) {
+		i.tell(func() string { return fmt.Sprintf("%d keys, %d%%", keys, f.percent()) })
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	return e.Adopt(ctx, dir, offset, hs)
 }
 
 // origin is where a file says that it comes from.
@@ -146,15 +159,24 @@ func (s *originSink) SelectDB(uint64) error               { return errEnough }
 func (s *originSink) Key([]byte, int64) (rdb.Sink, error) { return nil, errEnough }
 func (s *originSink) EndKey() error                       { return errEnough }
 
-// originOf reads repl-id and repl-offset. A file of a Redis that had no replicas has neither.
-func originOf(in io.Reader) (origin, error) {
+// originOf reads repl-id and repl-offset of an RDB file. A file of a Redis that had no replicas has neither, and one with commands behind it
+// (a base, a preamble) stands for no place in a stream.
+func originOf(src *source) (origin, error) {
+	f, err := src.open(0)
+	if err != nil {
+		return origin{}, err
+	}
+	defer func() { _ = f.file.Close() }() // opened for reading
+	if len(src.paths) > 1 || !f.isRDB() {
+		return origin{}, nil
+	}
 	s := &originSink{aux: map[string]string{}}
-	if err := rdb.NewReader(in).File(s); err != nil && !errors.Is(err, errEnough) {
+	if err := rdb.NewReader(f.Reader).File(s); err != nil && !errors.Is(err, errEnough) {
 		return origin{}, err
 	}
 	id := strings.ToLower(s.aux["repl-id"])
 	offset, err := strconv.ParseUint(s.aux["repl-offset"], 10, 63)
-	if err != nil || len(id) != 40 || strings.Trim(id, "0123456789abcdef") != "" {
+	if err != nil || len(id) != 40 || strings.Trim(id, "0123456789abcdef") != "" || s.aux["aof-base"] == "1" || s.aux["aof-preamble"] == "1" {
 		return origin{}, nil //nolint:nilerr // it does not say
 	}
 	return origin{id: id, offset: offset}, nil

@@ -3,7 +3,7 @@
 //	replogd [file.conf|-] [--directive value ...]   run the server
 //	replogd check DIR                               look whether a data directory is whole
 //	replogd logdump DIR|SEGMENT [--from offset]     print the log's commands
-//	replogd import FILE.rdb DIR                     make a data directory of an RDB file of Redis
+//	replogd import FILE.rdb|appendonlydir DIR       make a data directory of what Redis has saved
 //	replogd --version | --help
 //
 // Exit codes: 0 a polite end (SIGTERM, SIGINT, SHUTDOWN) or a healthy directory; 1 a start that was refused, a failure, or damage

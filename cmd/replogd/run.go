@@ -23,7 +23,7 @@ Usage:
   replogd check DIR                               look whether a data directory is whole (server stopped)
   replogd logdump DIR|SEGMENT [--from offset] [--full]
                                                   print the log, one command per line
-  replogd import FILE.rdb DIR                     make a data directory of an RDB file of Redis
+  replogd import FILE.rdb|appendonlydir DIR       make a data directory of what Redis has saved
   replogd export DIR FILE.rdb                     write a data directory as an RDB file (server stopped)
   replogd --version
   replogd --help
@@ -55,7 +55,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		case "logdump":
 			return logdump(args[1:], stdout, stderr)
 		case "import":
-			return importRDB.run(args[1:], stdout, stderr)
+			return importData.run(args[1:], stdout, stderr)
 		case "export":
 			return exportRDB.run(args[1:], stdout, stderr)
 		}

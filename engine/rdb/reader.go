@@ -29,8 +29,8 @@ const (
 	maxString = 1 << 30
 	// readStep is how much memory is taken for a string before its bytes have arrived.
 	readStep = 1 << 20
-	// readBuffer is that of the input.
-	readBuffer = 64 << 10
+	// ReadBuffer is the size of the input's buffer.
+	ReadBuffer = 64 << 10
 )
 
 // Reader reads lengths, strings and values. It is not safe for concurrent use.
@@ -44,8 +44,9 @@ type Reader struct {
 	scratch []byte   // of the last compressed one
 }
 
-// NewReader reads from r, which it buffers.
-func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, readBuffer)} }
+// NewReader reads from r, which it buffers, unless it is a *bufio.Reader of at least ReadBuffer bytes: then what follows the data is still to
+// be read from that.
+func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, ReadBuffer)} }
 
 // Pos is the number of bytes read so far.
 func (r *Reader) Pos() int64 { return r.pos }
