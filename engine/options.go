@@ -29,6 +29,9 @@ type Options struct {
 	// nil: never.
 	HoldExpiry func() bool
 
+	// Recovering is told how far Open has got with the log: offsets done and to do. It must not block. nil: nobody asks.
+	Recovering func(done, total uint64)
+
 	// Published gets the messages that the followed stream publishes (PUBLISH, SPUBLISH), in order, once what came before them shows. It is
 	// called by the applier without locks; the slices are the callee's. nil: nobody listens.
 	Published func(shard bool, channel, message []byte)
@@ -97,6 +100,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.WriteGuard == nil {
 		o.WriteGuard = func() string { return "" }
+	}
+	if o.Recovering == nil {
+		o.Recovering = func(uint64, uint64) {}
 	}
 	if o.HoldExpiry == nil {
 		o.HoldExpiry = func() bool { return false }

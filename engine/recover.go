@@ -101,6 +101,7 @@ func (e *Engine) replay(ctx context.Context) error {
 	}
 	start := time.Now()
 	e.o.Logger.Info("replaying the log", "from", from, "to", end, "bytes", end-from)
+	e.o.Recovering(0, end-from)
 	a, err := e.newApplier(ctx, from)
 	if err != nil {
 		return err
@@ -114,6 +115,7 @@ func (e *Engine) replay(ctx context.Context) error {
 		if err := a.step(); err != nil {
 			return fmt.Errorf("replay the log at offset %d: %w", e.Applied(), err)
 		}
+		e.o.Recovering(e.Applied()-from, end-from)
 		if time.Since(last) >= progressEvery {
 			last = time.Now()
 			e.o.Logger.Info("replaying the log", "at", e.Applied(), "to", end,

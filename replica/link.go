@@ -68,6 +68,8 @@ type link struct {
 	syncTotal  atomic.Int64
 	syncRead   atomic.Int64
 	syncLastIO atomic.Int64
+	loadSince  atomic.Int64 // unix ns since when an RDB is being loaded; 0: none is
+	loadRead   atomic.Int64 // bytes of it
 
 	mu struct {
 		sync.Mutex
@@ -156,6 +158,7 @@ func (l *link) status(s *Status) {
 	s.LinkState, s.LinkUp, s.SyncInProgress = state.String(), state == linkConnected, state == linkSync
 	s.LastIO, s.LinkDownSince = unixNano(l.lastIO.Load()), unixNano(l.downSince.Load())
 	s.SyncTotal, s.SyncRead, s.SyncLastIO = l.syncTotal.Load(), l.syncRead.Load(), unixNano(l.syncLastIO.Load())
+	s.LoadSince, s.LoadRead = unixNano(l.loadSince.Load()), l.loadRead.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.LinkError = l.mu.lastErr

@@ -109,8 +109,11 @@ func (f *rdbFetch) receiveAndLoad(dir string, offset uint64) (received time.Dura
 		return 0, err
 	}
 	loaded := make(chan error, 1)
+	l.loadRead.Store(0)
+	l.loadSince.Store(time.Now().UnixNano())
+	defer l.loadSince.Store(0)
 	go func() {
-		err := n.o.Engine.LoadRDB(f.s.ctx, dir, file, offset, func(keys int64) { f.keys.Store(keys) })
+		err := n.o.Engine.LoadRDB(f.s.ctx, dir, file, offset, func(keys int64) { f.keys.Store(keys); l.loadRead.Store(file.readBytes()) })
 		file.leave()
 		loaded <- err
 	}()

@@ -69,6 +69,9 @@ func (g *growingFile) leave() {
 	g.mu.left = true
 }
 
+// readBytes is how much has been read; the reading goroutine asks.
+func (g *growingFile) readBytes() int64 { return g.pos }
+
 // Read waits until there is something, or the end.
 func (g *growingFile) Read(p []byte) (int, error) {
 	g.mu.Lock()

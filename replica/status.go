@@ -38,6 +38,8 @@ type Status struct {
 	SyncTotal      int64 // content bytes of the checkpoint being received
 	SyncRead       int64 // of these at hand
 	SyncLastIO     time.Time
+	LoadSince      time.Time // since when a stock master's RDB is being made a keyspace; zero: none is
+	LoadRead       int64     // bytes of it that are done
 	LinkDownSince  time.Time // zero: never was up, or is up
 	LinkError      string    // why the link is down, for INFO master_link_error
 

@@ -1,11 +1,17 @@
 package server
 
+import "replogd/replica"
+
 // infoPersistence tells of the log in the words of Redis' append-only file (it is one, and always on), and of RDB
 // files.
 func infoPersistence(s *Server, w *infoWriter) {
 	p, sv := s.parts.Load(), s.saves.status()
 	w.flag("loading", p == nil)
-	w.num("async_loading", 0)
+	var st replica.Status
+	if p != nil {
+		st = p.node.Status()
+	}
+	w.flag("async_loading", !st.LoadSince.IsZero())
 	keys, total := int64(0), int64(0)
 	if sv.running {
 		keys, total = s.saves.keys.Load(), s.saves.total.Load()
@@ -33,12 +39,16 @@ func infoPersistence(s *Server, w *infoWriter) {
 	w.text("aof_last_bgrewrite_status", "ok")
 	w.text("aof_last_write_status", okOr(p != nil && p.backlog.Health() != nil))
 	if p == nil {
+		loadingLines(w, s.started, signed(s.recovery.done.Load()), signed(s.recovery.total.Load()))
 		return
 	}
-	st := p.backlog.Stats()
-	w.num("aof_current_size", st.DiskBytes)
-	w.count("aof_buffer_length", st.End-min(st.Written, st.End))
-	w.flag("aof_pending_bio_fsync", st.Synced < st.Written && syncsInBackground(s))
+	log := p.backlog.Stats()
+	w.num("aof_current_size", log.DiskBytes)
+	w.count("aof_buffer_length", log.End-min(log.Written, log.End))
+	w.flag("aof_pending_bio_fsync", log.Synced < log.Written && syncsInBackground(s))
+	if !st.LoadSince.IsZero() {
+		loadingLines(w, st.LoadSince, st.LoadRead, st.SyncTotal)
+	}
 }
 
 func syncsInBackground(s *Server) bool {

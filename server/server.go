@@ -69,6 +69,7 @@ type Server struct {
 	stop     stopping
 	saves    saves
 	hub      hub
+	recovery recovery
 	// engineBase holds the engine's counters at the last CONFIG RESETSTAT.
 	engineBase atomic.Pointer[engine.Stats]
 	linger     chan struct{} // slots of refused connections that are being drained
