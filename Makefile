@@ -63,8 +63,8 @@ e2e: ## real processes: tutorial, kill -9, bad input
 	$(GO) test -count=1 -v ./cmd/replogd/e2e
 
 .PHONY: e2e-long
-e2e-long: ## the same at length: a minute of kill -9 per policy, 2 GB past a stopped replica
-	REPLOGD_E2E_LONG=1 $(GO) test -count=1 -v -timeout 30m -run 'ChainUnderKill|StoppedReplica' ./cmd/replogd/e2e
+e2e-long: ## the same at length: a minute of kill -9 per policy, 2 GB past a stopped replica, ten minutes of cut links
+	REPLOGD_E2E_LONG=1 $(GO) test -count=1 -v -timeout 30m -run 'ChainUnderKill|StoppedReplica|LinksAreCut' ./cmd/replogd/e2e
 
 .PHONY: measure
 measure: ## figures beside redis-server on this machine (the machine should be idle)

@@ -3,7 +3,7 @@
 //
 // Environment:
 //
-//	REPLOGD_E2E_LONG=1        the long forms: the chain under kill -9 for 60 s per policy, 2 GB past a stopped replica (make e2e-long)
+//	REPLOGD_E2E_LONG=1        the long forms: the chain under kill -9 for 60 s per policy, 2 GB past a stopped replica, links cut for ten minutes (make e2e-long)
 //	REPLOGD_MEASURE=1         measurements beside redis-server; they print figures and judge nothing (make measure)
 //	REPLOGD_BINARY=path       test this binary instead of building one; a redis-server is welcome: what it does not promise is left out
 //	REPLOGD_REQUIRE_REDIS=1   fail instead of skipping where redis-server and its tools are missing (.ci/run)
