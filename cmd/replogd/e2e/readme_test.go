@@ -25,13 +25,12 @@ var (
 	expectedLine = regexp.MustCompile(`^(.*\S)\s+# => (.*)$`)
 )
 
-// readmeTutorial cuts the section "Three nodes" into commands: each line with an expectation is one, the lines between two of them are
-// one together.
-func readmeTutorial(t *testing.T) []readmeCommand {
+// readmeCommands cuts a section into commands: each line with an expectation is one, the lines between two of them are one together.
+func readmeCommands(t *testing.T, title string) []readmeCommand {
 	t.Helper()
 	readme, err := os.ReadFile("../../../README.md")
 	require.NoError(t, err)
-	_, section, found := strings.Cut(string(readme), "\n## Three nodes\n")
+	_, section, found := strings.Cut(string(readme), "\n## "+title+"\n")
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "\n## ")
 
@@ -58,12 +57,20 @@ func readmeTutorial(t *testing.T) []readmeCommand {
 	return commands
 }
 
-// TestReadmeTutorial runs the README's tutorial as it stands there, on other ports. A reader takes a breath between two commands;
-// here each expectation is given time to come true.
-func TestReadmeTutorial(t *testing.T) {
+// TestReadmeTutorial runs the README's tutorial as it stands there.
+func TestReadmeTutorial(t *testing.T) { runReadme(t, "Three nodes", "tutorial") }
+
+// TestReadmeMove runs the README's way from Redis and back.
+func TestReadmeMove(t *testing.T) { runReadme(t, "Move from Redis, and back", "move") }
+
+// runReadme runs the commands of a section, on other ports. A reader takes a breath between two commands; here each expectation is given
+// time to come true.
+func runReadme(t *testing.T, title, dir string) {
+	t.Helper()
 	t.Parallel()
 	skipOnStock(t)
 	redisTool(t, "redis-cli")
+	redisTool(t, "redis-server")
 	home := t.TempDir()
 	state := filepath.Join(t.TempDir(), "state") // directory and environment, carried from one command to the next
 	require.NoError(t, os.WriteFile(state, []byte("cd "+strconv.Quote(home)+"\n"), 0o644))
@@ -75,7 +82,7 @@ func TestReadmeTutorial(t *testing.T) {
 		renames = append(renames, port, strconv.Itoa(freePort(t)))
 	}
 	onOtherPorts := strings.NewReplacer(renames...)
-	t.Cleanup(func() { killByPidfiles(t, filepath.Join(home, "tutorial")) })
+	t.Cleanup(func() { killByPidfiles(t, filepath.Join(home, dir)) })
 
 	run := func(script string) (string, error) {
 		full := fmt.Sprintf("set -e\n. %s\n%s\n{ export -p; printf 'cd %%q\\n' \"$PWD\"; } > %s\n", state, onOtherPorts.Replace(script), state)
@@ -84,7 +91,7 @@ func TestReadmeTutorial(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	for _, c := range readmeTutorial(t) {
+	for _, c := range readmeCommands(t, title) {
 		if c.prints == "" {
 			out, err := run(c.script)
 			require.NoError(t, err, "%s\nprinted: %s%s", c.script, out, logsBelow(home))
