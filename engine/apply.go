@@ -179,6 +179,10 @@ func (a *applier) applySpecial(t *tx, args [][]byte) error {
 		return applySelect(t, args)
 	case "ping", "replconf":
 		return nil
+	case "function":
+		c := &a.session.call
+		c.next(call{e: a.e, ds: t.ds, tx: t, s: &a.session, w: &a.w, db: t.state.streamDB, replay: true})
+		return libraries{c}.apply(args)
 	case "publish", "spublish":
 		if a.live && len(args) == 3 {
 			a.published = append(a.published, [][]byte{bytes.Clone(args[0]), bytes.Clone(args[1]), bytes.Clone(args[2])})

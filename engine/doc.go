@@ -43,6 +43,7 @@
 //	0x25 uid:u64 'Q' group:u64 len:u32 name id   the same in the order of consumers, empty value
 //	0x30 db:u32                                  a flushed database whose rows wait to be removed
 //	0x31 uid:u64                                 a collection that no key has any more, likewise; value: its type, for people
+//	0x50 name                                    a library of functions, kept for others: its code
 //	0x40 db:u32 expire:u64 key                   expiry index (milliseconds since 1970), empty value
 //
 // An id of a stream is ms:u64 seq:u64. The payload of a string is its bytes. That of a collection is its uid and its number of

@@ -102,6 +102,16 @@ func (l *loader) Aux(name, value string) error {
 	return nil
 }
 
+// Library keeps a library of functions; of two with one name the later one.
+func (l *loader) Library(code []byte) error {
+	name, err := libraryName(code)
+	if err != nil {
+		return err
+	}
+	row := keys.Library(name)
+	return l.files.add(memtable.NewRow(append(row, code...), len(row)))
+}
+
 func (l *loader) SelectDB(db uint64) error {
 	if db >= maxDatabases {
 		return fmt.Errorf("database %d: there are at most %d", db, maxDatabases)

@@ -67,7 +67,7 @@ func TestRDBFilesOfRedisLoad(t *testing.T) {
 func TestDamagedRDBFilesAreRefused(t *testing.T) {
 	var out bytes.Buffer
 	w := rdb.NewWriter(&out)
-	w.Header()
+	w.Header(false)
 	w.Aux("repl-stream-db", "0")
 	w.SelectDB(0, 2, 1)
 	w.ExpireMs(4102444800000)
@@ -123,7 +123,7 @@ func TestDamagedRDBFilesAreRefused(t *testing.T) {
 	} {
 		out.Reset()
 		w := rdb.NewWriter(&out)
-		w.Header()
+		w.Header(false)
 		w.SelectDB(0, 1, 0)
 		write(w)
 		require.NoError(t, w.End())

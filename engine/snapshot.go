@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -68,8 +69,12 @@ const snapshotCheckEvery = 1024
 // replid; "": it says nothing of a history. Its memory is one value's, or one element's of a collection, and a buffer. Keys whose
 // time is up are written too: only the stream says when they go.
 func (s *Snapshot) WriteRDB(ctx context.Context, out io.Writer, replid string) error {
+	codes, err := s.libraries()
+	if err != nil {
+		return fmt.Errorf("write functions as RDB: %w", err)
+	}
 	w := rdb.NewWriter(out)
-	w.Header()
+	w.Header(len(codes) > 0)
 	for _, aux := range [][2]string{
 		{"redis-ver", CompatVersion},
 		{"redis-bits", "64"},
@@ -85,6 +90,9 @@ func (s *Snapshot) WriteRDB(ctx context.Context, out io.Writer, replid string) e
 		}
 		w.Aux(aux[0], aux[1])
 	}
+	for _, code := range codes {
+		w.Library(code)
+	}
 	written := int64(0)
 	for db := range s.dbs {
 		if s.dbs[db].keys == 0 {
@@ -95,6 +103,16 @@ func (s *Snapshot) WriteRDB(ctx context.Context, out io.Writer, replid string) e
 		}
 	}
 	return w.End()
+}
+
+// libraries returns the code of each library of functions.
+func (s *Snapshot) libraries() (codes [][]byte, err error) {
+	lower, upper := keys.LibraryBounds()
+	err = s.v.rows(0, lower, upper, func(_, code []byte) error {
+		codes = append(codes, bytes.Clone(code))
+		return nil
+	})
+	return codes, err
 }
 
 // writeDB writes a database, and adds its keys to written.

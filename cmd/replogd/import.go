@@ -155,6 +155,7 @@ func (s *originSink) Aux(name, value string) error {
 	return nil
 }
 
+func (s *originSink) Library([]byte) error                { return nil }
 func (s *originSink) SelectDB(uint64) error               { return errEnough }
 func (s *originSink) Key([]byte, int64) (rdb.Sink, error) { return nil, errEnough }
 func (s *originSink) EndKey() error                       { return errEnough }

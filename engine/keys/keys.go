@@ -14,6 +14,7 @@ const (
 	TagKey     byte = 0x10
 	TagReclaim byte = 0x30
 	TagExpiry  byte = 0x40
+	TagLibrary byte = 0x50
 )
 
 // Sizes of the fixed parts of rows.
@@ -112,3 +113,9 @@ func ParseReclaim(row []byte) (db uint32, err error) {
 
 // System returns the system row of that name.
 func System(name string) []byte { return append([]byte{TagSystem}, name...) }
+
+// Library is the row of a library of functions.
+func Library(name string) []byte { return append([]byte{TagLibrary}, name...) }
+
+// LibraryBounds returns the half-open range of the libraries' rows.
+func LibraryBounds() (lower, upper []byte) { return []byte{TagLibrary}, []byte{TagLibrary + 1} }

@@ -35,14 +35,42 @@ func (w *Writer) Dump() []byte {
 	return w.buf
 }
 
+// Libraries takes the payload of FUNCTION DUMP apart and calls fn with the code of each library. ErrPayload: it is not whole.
+func Libraries(payload []byte, fn func(code []byte) error) error {
+	end := len(payload) - dumpFooter
+	if end < 0 || !soundDump(payload) {
+		return ErrPayload
+	}
+	r := NewReader(bytes.NewReader(payload[:end]))
+	for r.Pos() < int64(end) {
+		op, err := r.Byte()
+		if err != nil {
+			return err
+		}
+		if op != opLibrary {
+			return r.bad("opcode %d where a library is due", op)
+		}
+		code, err := r.String()
+		if err != nil {
+			return err
+		}
+		if err := fn(code); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// soundDump checks version and checksum of a payload that is long enough for them.
+func soundDump(payload []byte) bool {
+	footer := payload[len(payload)-dumpFooter:]
+	return binary.LittleEndian.Uint16(footer) <= MaxVersion && binary.LittleEndian.Uint64(footer[2:]) == crcUpdate(0, payload[:len(payload)-8])
+}
+
 // Restore checks a payload and reads its value into a sink. ErrPayload: it is not whole; Error: its value is damaged.
 func Restore(payload []byte, s Sink) (t Type, err error) {
 	end := len(payload) - dumpFooter
-	if end < 1 {
-		return 0, ErrPayload
-	}
-	footer := payload[end:]
-	if binary.LittleEndian.Uint16(footer) > MaxVersion || binary.LittleEndian.Uint64(footer[2:]) != crcUpdate(0, payload[:end+2]) {
+	if end < 1 || !soundDump(payload) {
 		return 0, ErrPayload
 	}
 	r := NewReader(bytes.NewReader(payload[1:end]))

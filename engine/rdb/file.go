@@ -4,6 +4,7 @@ import "fmt"
 
 // Opcodes of a file.
 const (
+	opLibrary  = 245
 	opAux      = 250
 	opResizeDB = 251
 	opExpireMs = 252
@@ -11,11 +12,27 @@ const (
 	opEOF      = 255
 )
 
-// fileVersion is what a file says: that of Redis 5, so that it and all later ones load it. What only a later one knows stands in the types.
-const fileVersion = 9
+const (
+	// fileVersion is what a file says: that of Redis 5, so that it and all later ones load it. What only a later one knows stands in the types.
+	fileVersion = 9
+	// libraryVersion is that of Redis 7.0, which brought libraries of functions.
+	libraryVersion = 10
+)
 
-// Header begins a file.
-func (w *Writer) Header() { w.Raw(fmt.Appendf(nil, "REDIS%04d", fileVersion)) }
+// Header begins a file, which holds libraries of functions or does not.
+func (w *Writer) Header(libraries bool) {
+	version := fileVersion
+	if libraries {
+		version = libraryVersion
+	}
+	w.Raw(fmt.Appendf(nil, "REDIS%04d", version))
+}
+
+// Library writes the code of a library of functions; before the first database.
+func (w *Writer) Library(code []byte) {
+	w.Byte(opLibrary)
+	w.String(code)
+}
 
 // Aux writes something about the file.
 func (w *Writer) Aux(name, value string) {

@@ -8,8 +8,7 @@ import (
 // Opcodes that are only read.
 const (
 	opSlotInfo   = 244
-	opFunction2  = 245
-	opFunction   = 246
+	opFunction   = 246 // of a release candidate of 7.0
 	opModuleAux  = 247
 	opIdle       = 248
 	opFreq       = 249
@@ -23,6 +22,8 @@ const firstChecked = 5
 type FileSink interface {
 	// Aux is something about the file: repl-stream-db, for one.
 	Aux(name, value string) error
+	// Library is the code of a library of functions; it is valid during the call.
+	Library(code []byte) error
 	// SelectDB begins a database.
 	SelectDB(db uint64) error
 	// Key begins a key, whose value goes to the sink that it returns; expireMs is 0, or milliseconds since 1970. key is valid until EndKey.
@@ -34,7 +35,7 @@ type FileSink interface {
 // maxAux is the longest value of Aux in bytes that is looked at.
 const maxAux = 1 << 10
 
-// File reads a whole RDB file, its checksum included (a file without one has zeros there). What this does not know, functions and the data of
+// File reads a whole RDB file, its checksum included (a file without one has zeros there). What this does not know, above all the data of
 // modules, is an Error and not passed over.
 func (r *Reader) File(s FileSink) error {
 	version, err := r.header()
@@ -58,8 +59,16 @@ func (r *Reader) File(s FileSink) error {
 			if err := r.about(op, s); err != nil {
 				return err
 			}
-		case opFunction, opFunction2:
-			return r.bad("it holds functions (FUNCTION LOAD), which this version cannot keep: FUNCTION FLUSH there first")
+		case opLibrary:
+			code, err := r.String()
+			if err == nil {
+				err = s.Library(code)
+			}
+			if err != nil {
+				return err
+			}
+		case opFunction:
+			return r.bad("it holds functions in the form of a release candidate of Redis 7.0, which no version of it reads any more")
 		case opModuleAux:
 			return r.bad("it holds data of a module, which only that module can read")
 		default:

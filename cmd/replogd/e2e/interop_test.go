@@ -202,9 +202,7 @@ func TestSaveAndExport(t *testing.T) {
 		out, err := exec.Command(check, file).CombinedOutput()
 		require.NoError(t, err, string(out))
 		redis := newNodeOf(t, redisServer, "redis", "enable-debug-command", "yes")
-		whole, err := os.ReadFile(file)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(redis.dir, "dump.rdb"), whole, 0o600))
+		copyFile(t, file, filepath.Join(redis.dir, "dump.rdb"))
 		redis.start()
 		require.Equal(t, digest, redis.do("DEBUG DIGEST"))
 		redis.stop()
@@ -313,4 +311,11 @@ func TestMixedChain(t *testing.T) {
 	fourth.args = fourth.args[:len(fourth.args)-2]
 	fourth.start()
 	require.Equal(t, "yes", fourth.do("GET moved"))
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	whole, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, whole, 0o600))
 }
