@@ -44,9 +44,10 @@
 //
 // # Files
 //
-// An RDB file is "REDIS" and the version as four digits; then, each with its opcode,
+// An RDB file is "REDIS" and the version as four digits, or "VALKEY" and three (version 80); then, each with its opcode,
 //
 //	250 name, value: two strings about the file       251 how many keys the database has, how many of them expire
+//	245 the code of a library of functions
 //	254 number of a database: the keys that follow     252 milliseconds since 1970: when the next key expires
 //	type, key, value
 //	255 the end, and the CRC-64 of all before it in eight bytes, little endian

@@ -12,8 +12,10 @@ const (
 	DumpVersion = 9
 	// streamVersion is that of Redis 7.0, which brought TypeStream2.
 	streamVersion = 10
-	// MaxVersion is the highest version that is read: Redis 7.4.
+	// MaxVersion is the highest version of Redis that is read: that of 7.4 and 8.0.
 	MaxVersion = 12
+	// ValkeyVersion is Valkey's own, since its 9.0; before that it wrote Redis'.
+	ValkeyVersion = 80
 
 	dumpFooter = 2 + 8
 )
@@ -64,8 +66,10 @@ func Libraries(payload []byte, fn func(code []byte) error) error {
 // soundDump checks version and checksum of a payload that is long enough for them.
 func soundDump(payload []byte) bool {
 	footer := payload[len(payload)-dumpFooter:]
-	return binary.LittleEndian.Uint16(footer) <= MaxVersion && binary.LittleEndian.Uint64(footer[2:]) == crcUpdate(0, payload[:len(payload)-8])
+	return knownVersion(int(binary.LittleEndian.Uint16(footer))) && binary.LittleEndian.Uint64(footer[2:]) == crcUpdate(0, payload[:len(payload)-8])
 }
+
+func knownVersion(v int) bool { return v <= MaxVersion || v == ValkeyVersion }
 
 // Restore checks a payload and reads its value into a sink. ErrPayload: it is not whole; Error: its value is damaged.
 func Restore(payload []byte, s Sink) (t Type, err error) {

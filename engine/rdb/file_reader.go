@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strconv"
 )
@@ -85,12 +86,16 @@ func (r *Reader) header() (version int, err error) {
 	if err := r.Full(head); err != nil {
 		return 0, err
 	}
-	version, err = strconv.Atoi(string(head[5:]))
-	if string(head[:5]) != "REDIS" || err != nil || version < 1 {
+	digits, valkey := bytes.CutPrefix(head, []byte("VALKEY"))
+	if !valkey {
+		digits, _ = bytes.CutPrefix(head, []byte("REDIS"))
+	}
+	version, err = strconv.Atoi(string(digits))
+	if err != nil || version < 1 || len(digits) == len(head) {
 		return 0, r.bad("%q is not the beginning of an RDB file", head)
 	}
-	if version > MaxVersion {
-		return 0, r.bad("it is of version %d; this reads up to %d", version, MaxVersion)
+	if !knownVersion(version) || valkey != (version >= ValkeyVersion) {
+		return 0, r.bad("%q is of a version that is not known here: this reads up to %d of Redis, and %d of Valkey", head, MaxVersion, ValkeyVersion)
 	}
 	return version, nil
 }
@@ -153,6 +158,9 @@ func (r *Reader) about(op byte, s FileSink) error {
 }
 
 func (r *Reader) key(t Type, expireMs int64, s FileSink) error {
+	if t >= lastType && t <= lastFieldExpiry {
+		return r.bad("it holds a hash whose fields expire (HEXPIRE), which this version cannot keep: HPERSIST them there first")
+	}
 	if t >= lastType {
 		return r.bad("unknown opcode or type %d", t)
 	}

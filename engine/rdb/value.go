@@ -36,6 +36,10 @@ const (
 	lastType
 )
 
+// lastFieldExpiry is the last of the types that Redis 7.4 (22 to 25) and Valkey 9 (22) have for hashes whose fields expire; others they write
+// as before.
+const lastFieldExpiry Type = 25
+
 // Containers of a node of typeListQuicklist2.
 const (
 	nodePlain  = 1
