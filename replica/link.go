@@ -177,11 +177,12 @@ func (l *link) run() {
 	defer close(l.done)
 	b := backoff{first: l.n.tune.backoffFirst, cap: l.n.tune.backoffCap}
 	for l.ctx.Err() == nil {
+		before := l.n.o.Backlog.End()
 		err := l.session()
 		if l.ctx.Err() != nil {
 			break
 		}
-		if l.upFor() > stableStream {
+		if l.upFor() > stableStream || l.up() && l.n.o.Backlog.End() > before { // it has brought something
 			b.reset()
 		}
 		l.enter(linkConnect)

@@ -185,8 +185,9 @@ func TestAFollowerRefusesWhatNoMasterSays(t *testing.T) {
 		{"an RDB that is none", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$9\r\nnonsense!", "not the beginning of an RDB file"},
 		{"an RDB that ends within", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$10\r\nREDIS0009\x00", "it ends here"},
 		{"an RDB with a wrong checksum", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$18\r\nREDIS0009\xff12345678", "its checksum"},
-		{"an RDB of the future", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$9\r\nREDIS0099", "version 99"},
-		{"an RDB with functions", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$10\r\nREDIS0010\xf5", "functions"},
+		{"an RDB of the future", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$9\r\nREDIS0099", "a version that is not known"},
+		{"an RDB with a library that has no name", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$12\r\nREDIS0010\xf5\x01x", "library of functions"},
+		{"an RDB with a module's data", "", "+FULLRESYNC " + hex40('a') + " 0\r\n$10\r\nREDIS0010\xf7", "module"},
 		{"an endless line", "", "+" + strings.Repeat("x", 2*maxMasterReply), "over the limit"},
 		{"LOADING", "", "-LOADING Redis is loading the dataset in memory\r\n", "LOADING"},
 	} {

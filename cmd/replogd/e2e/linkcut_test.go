@@ -17,7 +17,10 @@ import (
 const (
 	cutsFor     = 8 * time.Second
 	cutsForLong = 10 * time.Minute
-	cutAtMost   = 400 * time.Millisecond // between two cuts of one link
+	cutAtMost   = time.Second // between two cuts of one link
+
+	// lagAtMost is how far the last node may be behind before the writer waits: well within what the stock nodes keep of the stream.
+	lagAtMost = 32 << 20
 )
 
 // cable is a network between a replica and its master that can be cut, in the middle of whatever passes.
@@ -168,6 +171,12 @@ func TestLinksAreCut(t *testing.T) {
 	}
 	began, rounds := time.Now(), 0
 	for ; time.Since(began) < length; rounds++ {
+		eventually(t, syncWithin, "the last node keeps up", func() error {
+			if lag := nodes[0].number("master_repl_offset") - nodes[3].number("slave_read_repl_offset"); lag > lagAtMost {
+				return fmt.Errorf("it is %d bytes behind", lag)
+			}
+			return nil
+		})
 		fillAllTypes(nodes[0])
 		nodes[0].do("SET round " + strconv.Itoa(rounds))
 		nodes[0].do("XTRIM stream MAXLEN 1000") // the data stay small
