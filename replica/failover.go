@@ -94,6 +94,9 @@ func (n *Node) FailoverState() FailoverState { return FailoverState(n.failover.s
 func (n *Node) Failover(req FailoverRequest) error {
 	n.failover.mu.Lock()
 	defer n.failover.mu.Unlock()
+	if n.ctx.Err() != nil {
+		return ErrClosed
+	}
 	if n.FailoverState() != NoFailover {
 		return ErrFailoverTwice
 	}

@@ -10,16 +10,23 @@
 package e2e_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// testsPerProcessor is how many tests run at a time on a processor, unless -parallel says otherwise: most of their time they wait, for a
+// Sentinel to make up its mind above all.
+const testsPerProcessor = 2
 
 var scratchDir string // holds the binary for this run
 
@@ -35,6 +42,13 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	scratchDir = dir
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		if err := parallel.Value.Set(strconv.Itoa(testsPerProcessor * runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, "set -parallel:", err)
+			return 1
+		}
+	}
 	return m.Run()
 }
 

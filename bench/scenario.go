@@ -1,0 +1,130 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Better says which way a value is good.
+type Better string
+
+// The ways.
+const (
+	More Better = "more"
+	Less Better = "less"
+	None Better = "" // told, not judged
+)
+
+// Value is one measurement of one contestant.
+type Value struct {
+	Name   string
+	Unit   string
+	Better Better
+	Number float64
+}
+
+// Env is what a scenario works in.
+type Env struct {
+	Program Program
+	Dir     string // empty, removed afterwards
+	Scale   float64
+	servers []*Server
+}
+
+// scaled is n times the scale, at least 1.
+func (e *Env) scaled(n int) int { return max(1, int(float64(n)*e.Scale)) }
+
+// minLength is the shortest time that says anything.
+const minLength = 300 * time.Millisecond
+
+// length is d times the scale.
+func (e *Env) length(d time.Duration) time.Duration {
+	return max(minLength, time.Duration(float64(d)*e.Scale))
+}
+
+// warmed is a Load that has been running for a while: memory that is touched for the first time is not what is measured.
+func warmed(ctx context.Context, l Load, addr string) error {
+	l.Length, l.Seed = max(minLength, l.Length/4), l.Seed+100
+	_, err := l.Run(ctx, addr)
+	return err
+}
+
+// start starts a server that ends with the scenario.
+func (e *Env) start(ctx context.Context, name string, s Settings) (*Server, error) {
+	srv, err := e.Program.Start(ctx, filepath.Join(e.Dir, name), s)
+	if err != nil {
+		return nil, err
+	}
+	e.servers = append(e.servers, srv)
+	return srv, nil
+}
+
+// close ends what was started.
+func (e *Env) close() {
+	for _, s := range e.servers {
+		s.Kill()
+	}
+	_ = os.RemoveAll(e.Dir) // a leftover in the scratch directory harms nobody
+}
+
+// Scenario is one kind of work.
+type Scenario struct {
+	Name  string
+	About string
+	Run   func(ctx context.Context, e *Env) ([]Value, error)
+}
+
+// Scenarios are all there are, in the order in which they are played.
+func Scenarios() []Scenario {
+	all := opsScenarios()
+	return append(all, fullSyncScenario(), resumeScenario(), tailScenario(), chainScenario(), recoverScenario())
+}
+
+// withUsage runs work and adds what the server used for it.
+func withUsage(s *Server, ops func() int, work func() error) ([]Value, error) {
+	before, err := s.Usage()
+	if err != nil {
+		return nil, err
+	}
+	if err := work(); err != nil {
+		return nil, err
+	}
+	after, err := s.Usage()
+	if err != nil {
+		return nil, err
+	}
+	n := float64(max(ops(), 1))
+	return []Value{
+		{"cpu per op", "us", Less, float64((after.CPU - before.CPU).Microseconds()) / n},
+		{"written per op", "B", None, float64(after.Written-before.Written) / n},
+		{"resident", "MB", None, float64(after.Resident) / 1e6},
+	}, nil
+}
+
+// waitLink waits until a replica's link is up.
+func waitLink(ctx context.Context, c *Client) error {
+	return poll(ctx, syncWithin, func() error {
+		fields, err := c.Info()
+		if err == nil && fields["master_link_status"] != "up" {
+			err = fmt.Errorf("master_link_status is %q", fields["master_link_status"])
+		}
+		return err
+	})
+}
+
+// waitOffset waits until a replica has applied its master's stream up to offset.
+func waitOffset(ctx context.Context, c *Client, offset int64) error {
+	return poll(ctx, syncWithin, func() error {
+		n, err := c.number("slave_repl_offset")
+		if err == nil && n < offset {
+			err = fmt.Errorf("it is at %d of %d", n, offset)
+		}
+		return err
+	})
+}
+
+// syncWithin bounds every wait for a replica.
+const syncWithin = 10 * time.Minute
