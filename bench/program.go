@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -106,6 +107,7 @@ func (s *Server) launch(ctx context.Context) error {
 		return err
 	}
 	s.cmd = exec.Command(s.Program.Path, args...)
+	s.cmd.Env = cleanEnviron()
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive the measurement
 	if err := s.cmd.Start(); err != nil {
@@ -122,6 +124,14 @@ func (s *Server) launch(ctx context.Context) error {
 	}
 	return nil
 }
+
+// cleanEnviron is this process's environment without what replogd would read as directives.
+func cleanEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "REPLOGD_") })
+}
+
+// logTail is how much of a server's log an error shows.
+const logTail = 500
 
 // arguments are the command line; Kvrocks gets a file.
 func (s *Server) arguments() ([]string, error) {
@@ -161,7 +171,8 @@ func (s *Server) waitReady(ctx context.Context) error {
 	return poll(ctx, startWithin, func() error {
 		select {
 		case <-s.exited:
-			return stopPolling{fmt.Errorf("%s has exited instead of serving; its log is %s.log", s.Program.Name, s.Dir)}
+			text, _ := os.ReadFile(s.Dir + ".log") // without it there is less to tell
+			return stopPolling{fmt.Errorf("%s has exited instead of serving; its log ends with: %s", s.Program.Name, text[max(0, len(text)-logTail):])}
 		default:
 		}
 		c, err := Dial(ctx, s.Addr)

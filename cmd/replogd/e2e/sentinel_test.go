@@ -26,10 +26,10 @@ type watched struct {
 	sentinels []*node
 }
 
-// newWatched starts them. directives are lines for all nodes; own are lines for one, by index.
-func newWatched(t *testing.T, directives []string, own map[int][]string, sentinelLines ...string) *watched {
+// prepareWatched writes the files of the nodes. directives are lines for all of them; own are lines for one, by index.
+func prepareWatched(t *testing.T, directives []string, own map[int][]string) *watched {
 	t.Helper()
-	program := redisTool(t, "redis-sentinel")
+	redisTool(t, "redis-sentinel")
 	w := &watched{t: t}
 	for i := range 3 {
 		base, port := t.TempDir(), freePort(t)
@@ -46,12 +46,26 @@ func newWatched(t *testing.T, directives []string, own map[int][]string, sentine
 		require.NoError(t, os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
 		w.nodes = append(w.nodes, newConfNode(t, name, conf, port, dir, logfile, passOf(directives)))
 	}
+	return w
+}
+
+// startAll starts the nodes, then three Sentinels with lines of their own.
+func (w *watched) startAll(sentinelLines ...string) {
+	w.t.Helper()
 	for _, n := range w.nodes {
 		n.start()
 	}
+	program := redisTool(w.t, "redis-sentinel")
 	for i := range 3 {
 		w.startSentinel(program, i, sentinelLines)
 	}
+}
+
+// newWatched prepares and starts them.
+func newWatched(t *testing.T, directives []string, own map[int][]string, sentinelLines ...string) *watched {
+	t.Helper()
+	w := prepareWatched(t, directives, own)
+	w.startAll(sentinelLines...)
 	return w
 }
 
@@ -69,7 +83,7 @@ func (w *watched) startSentinel(program string, i int, lines []string) {
 	base, port := w.t.TempDir(), freePort(w.t)
 	name := fmt.Sprintf("sentinel%d", i)
 	conf := filepath.Join(base, name+".conf")
-	text := fmt.Sprintf("port %d\ndir %s\nsentinel monitor m 127.0.0.1 %d 2\nsentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 10000\n%s\n",
+	text := fmt.Sprintf("port %d\ndir %s\nsentinel monitor m 127.0.0.1 %d 2\nsentinel down-after-milliseconds m 3000\nsentinel failover-timeout m 10000\n%s\n",
 		port, base, w.nodes[0].port, strings.Join(lines, "\n"))
 	require.NoError(w.t, os.WriteFile(conf, []byte(text), 0o644))
 	s := &node{t: w.t, name: name, bin: program, port: port, conf: conf, dir: base, log: filepath.Join(base, name+".log")}
@@ -82,7 +96,7 @@ func (w *watched) sees(replicas int) {
 	w.t.Helper()
 	for _, s := range w.sentinels {
 		eventually(w.t, failoverWithin, s.name+" knows everybody", func() error {
-			m, err := redis.NewSentinelClient(&redis.Options{Addr: s.addr()}).Master(w.t.Context(), "m").Result()
+			m, err := sentinelOf(s).Master(w.t.Context(), "m").Result()
 			if err != nil {
 				return err
 			}
@@ -92,51 +106,64 @@ func (w *watched) sees(replicas int) {
 	}
 }
 
-// master waits until all Sentinels name one master other than was, which says so itself, and returns it.
-func (w *watched) masterAfter(was *node) (master *node) {
+// settled waits until all Sentinels have agreed on a master, by one epoch, and all nodes named are that master, or follow it with its data. Sentinels
+// that are short of time may fail over twice: nothing is assumed about who it is, but that it is not the one in not.
+func (w *watched) settled(not *node, alive ...*node) (master *node) {
 	w.t.Helper()
-	eventually(w.t, failoverWithin, "a new master", func() error {
-		master = nil
-		for _, s := range w.sentinels {
-			addr, err := redis.NewSentinelClient(&redis.Options{Addr: s.addr()}).GetMasterAddrByName(w.t.Context(), "m").Result()
+	eventually(w.t, failoverWithin, "the sentinels and the nodes agree", func() (err error) {
+		if master, err = w.agreed(); err != nil {
+			return err
+		}
+		if master == not {
+			return fmt.Errorf("the master is still %s", not.name)
+		}
+		for _, n := range alive {
+			fields, err := n.info("replication")
+			switch {
+			case err != nil:
+			case n == master:
+				err = want("role of "+n.name, fields["role"], "master")
+			default:
+				err = errors.Join(want("role of "+n.name, fields["role"], "slave"), want("master_port", fields["master_port"], strconv.Itoa(master.port)),
+					want("master_link_status", fields["master_link_status"], "up"))
+			}
 			if err != nil {
 				return err
 			}
-			for _, n := range w.nodes {
-				if strconv.Itoa(n.port) == addr[1] {
-					if master != nil && master != n {
-						return fmt.Errorf("the sentinels do not agree yet")
-					}
-					master = n
-				}
-			}
 		}
-		if master == nil || master == was {
-			return fmt.Errorf("it is still the old one")
-		}
-		fields, err := master.info("replication")
-		if err != nil {
-			return err
-		}
-		return want("role", fields["role"], "master")
+		return nil
 	})
+	waitSame(w.t, alive...)
 	return master
 }
 
-// follow waits until nodes are replicas of master, with its data.
-func (w *watched) follow(master *node, nodes ...*node) {
-	w.t.Helper()
-	for _, n := range nodes {
-		eventually(w.t, failoverWithin, n.name+" follows "+master.name, func() error {
-			fields, err := n.info("replication")
-			if err != nil {
-				return err
-			}
-			return errors.Join(want("role", fields["role"], "slave"), want("master_port", fields["master_port"], strconv.Itoa(master.port)),
-				want("master_link_status", fields["master_link_status"], "up"))
-		})
+// agreed is the master that all Sentinels name.
+func (w *watched) agreed() (*node, error) {
+	var first map[string]string
+	for _, s := range w.sentinels {
+		m, err := sentinelOf(s).Master(w.t.Context(), "m").Result()
+		if err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = m
+		}
+		if err := errors.Join(want("flags", m["flags"], "master"), want("port", m["port"], first["port"]), want("config-epoch", m["config-epoch"], first["config-epoch"])); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
 	}
-	waitSame(w.t, append([]*node{master}, nodes...)...)
+	for _, n := range w.nodes {
+		if strconv.Itoa(n.port) == first["port"] {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("port %s is no node's", first["port"])
+}
+
+func sentinelOf(s *node) *redis.SentinelClient {
+	c := redis.NewSentinelClient(&redis.Options{Addr: s.addr()})
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // others are the nodes beside those named.
@@ -168,33 +195,27 @@ func TestSentinelFailover(t *testing.T) {
 	skipOnStock(t)
 	w := newWatched(t, nil, nil)
 	w.sees(2)
-	first := w.nodes[0]
-	first.do("SET reign first")
-	w.follow(first, w.others(first)...)
+	master := w.settled(nil, w.nodes...)
+	master.do("SET reign 0")
+	waitSame(t, w.nodes...)
 
-	first.kill9()
-	second := w.masterAfter(first)
-	second.do("SET reign second")
-	w.follow(second, w.others(first, second)...)
-	first.restart() // its file says that it is a master
-	w.follow(second, w.others(second)...)
-	require.Zero(t, fullSyncs(w.nodes[1], w.nodes[2]), "the copies were made by the first master, before it died")
-	require.Equal(t, "second", first.do("GET reign"))
-	w.sees(2)
-
-	second.kill9()
-	third := w.masterAfter(second)
-	third.do("SET reign third")
-	second.restart()
-	w.follow(third, w.others(third)...)
-	require.Zero(t, fullSyncs(w.nodes...))
-	w.sees(2)
+	for reign := 1; reign <= 2; reign++ {
+		dead := master
+		dead.kill9()
+		master = w.settled(dead, w.others(dead)...)
+		master.do(fmt.Sprintf("SET reign %d", reign))
+		dead.restart() // its file says that it is a master
+		master = w.settled(nil, w.nodes...)
+		require.Equal(t, strconv.Itoa(reign), dead.do("GET reign"))
+		require.Zero(t, fullSyncs(w.nodes...), "the copies were made by the first master, before it died")
+		w.sees(2)
+	}
 
 	_, err := w.sentinels[0].try("SENTINEL FAILOVER m")
 	require.NoError(t, err)
-	fourth := w.masterAfter(third)
-	fourth.do("SET reign fourth")
-	w.follow(fourth, w.others(fourth)...)
+	master = w.settled(master, w.nodes...)
+	master.do("SET reign 3")
+	waitSame(t, w.nodes...)
 	require.Zero(t, fullSyncs(w.nodes...), "what Sentinels and PINGs left on the old master is no reason for a copy")
 
 	for _, s := range w.sentinels { // a start from the files gives everybody the role it had, without their help
@@ -206,8 +227,11 @@ func TestSentinelFailover(t *testing.T) {
 	for _, n := range w.nodes {
 		n.restart()
 	}
-	require.Equal(t, "master", fourth.field("role"))
-	w.follow(fourth, w.others(fourth)...)
+	require.Equal(t, "master", master.field("role"))
+	for _, n := range w.others(master) {
+		n.waitLinkUp()
+	}
+	waitSame(t, w.nodes...)
 	require.Zero(t, fullSyncs(w.nodes...))
 }
 
@@ -218,17 +242,15 @@ func TestSentinelMasterHangs(t *testing.T) {
 	skipOnStock(t)
 	w := newWatched(t, nil, nil)
 	w.sees(2)
-	first := w.nodes[0]
-	first.do("SET k 1")
-	w.follow(first, w.others(first)...)
-	copies := fullSyncs(first)
+	first := w.settled(nil, w.nodes...)
+	copies := fullSyncs(w.nodes...)
 
 	first.signal(syscall.SIGSTOP)
 	first.closeClient()
-	second := w.masterAfter(first)
+	second := w.settled(first, w.others(first)...)
 	second.do("SET k 2")
 	first.signal(syscall.SIGCONT)
-	w.follow(second, w.others(second)...)
+	w.settled(nil, w.nodes...)
 	require.Equal(t, copies, fullSyncs(w.nodes...))
 	require.Equal(t, "2", first.do("GET k"))
 }
@@ -237,32 +259,19 @@ func TestSentinelMasterHangs(t *testing.T) {
 func TestSentinelMasterDiskFull(t *testing.T) {
 	t.Parallel()
 	skipOnStock(t)
-	own := []string{"wal-segment-size 4mb", "repl-backlog-size 8mb"}
-	program := redisTool(t, "redis-sentinel")
-	w := &watched{t: t}
-	for i := range 3 {
-		lines := append([]string{"repl-ping-replica-period", "1"}, strings.Fields(strings.Join(own, " "))...)
-		if i > 0 {
-			lines = append(lines, "replicaof", fmt.Sprintf("127.0.0.1 %d", w.nodes[0].port))
-		}
-		w.nodes = append(w.nodes, newNode(t, fmt.Sprintf("node%d", i), lines...))
-	}
+	w := prepareWatched(t, []string{"wal-segment-size 4mb", "repl-backlog-size 8mb"}, nil)
 	first := w.nodes[0]
 	mountSmallDisk(t, first.dir)
-	for _, n := range w.nodes {
-		n.start()
-	}
-	first.do("SET k 1")
-	w.follow(first, w.others(first)...)
-	for i := range 3 {
-		w.startSentinel(program, i, nil)
-	}
+	w.startAll()
 	w.sees(2)
+	require.Same(t, first, w.settled(nil, w.nodes...))
+	first.do("SET k 1")
+	waitSame(t, w.nodes...)
 
 	fill(t, filepath.Join(first.dir, "ballast"))
 	f := startFiller(first)
 	waitRefused(first)
-	second := w.masterAfter(first)
+	second := w.settled(first, w.others(first)...)
 	require.Equal(t, "1", second.do("GET k"))
 	second.do("SET k 2")
 	f.stop.Store(true)
@@ -275,26 +284,25 @@ func TestSentinelSettings(t *testing.T) {
 	w := newWatched(t, []string{"requirepass secret", "masterauth secret", "replica-announce-ip localhost"},
 		map[int][]string{1: {"replica-priority 200"}, 2: {"replica-priority 50"}}, "sentinel auth-pass m secret", "sentinel resolve-hostnames yes")
 	w.sees(2)
-	first := w.nodes[0]
-	w.follow(first, w.others(first)...)
+	first := w.settled(nil, w.nodes...)
+	require.Same(t, w.nodes[0], first)
 	first.kill9()
-	second := w.masterAfter(first)
+	second := w.settled(first, w.others(first)...)
 	require.Same(t, w.nodes[2], second, "the lowest priority number wins")
-	w.follow(second, w.nodes[1])
 	first.restart()
-	w.follow(second, w.others(second)...)
+	require.Same(t, second, w.settled(nil, w.nodes...))
 	require.Zero(t, fullSyncs(w.nodes[1], w.nodes[2]))
 
 	// Priority 0 is never chosen, and what is not announced is not shown to clients.
 	first.do("CONFIG SET replica-priority 0")
 	w.nodes[1].do("CONFIG SET replica-announced no")
 	eventually(t, failoverWithin, "a replica is hidden", func() error {
-		replicas, err := redis.NewSentinelClient(&redis.Options{Addr: w.sentinels[0].addr()}).Replicas(t.Context(), "m").Result()
+		replicas, err := sentinelOf(w.sentinels[0]).Replicas(t.Context(), "m").Result()
 		if err != nil {
 			return err
 		}
 		return want("replicas shown", strconv.Itoa(len(replicas)), "1")
 	})
 	second.kill9()
-	require.Same(t, w.nodes[1], w.masterAfter(second))
+	require.Same(t, w.nodes[1], w.settled(second, w.others(second)...))
 }
