@@ -30,7 +30,7 @@ func (c *conn) admit(e *entry) string {
 		return errNoMulti
 	}
 	p := c.parts()
-	write := e.has(command.Write) || e.name == "exec" && c.tx.flags&command.Write != 0
+	write := c.flagsOf(e)&command.Write != 0
 	if p != nil && (write || e.spec.Name == "ping") {
 		if err := p.backlog.Health(); err != nil {
 			return misconf(err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"math"
@@ -33,7 +34,7 @@ func cmdPing(c *conn, args [][]byte) {
 	case c.w.Proto != 3 && c.subs.subscribed():
 		c.w.Array(2)
 		c.w.BulkString("pong")
-		c.w.Bulk(append([][]byte{nil}, args[1:]...)[len(args)-1])
+		c.w.Bulk(bytes.Join(args[1:], nil))
 	case len(args) == 1:
 		c.w.Simple("PONG")
 	default:

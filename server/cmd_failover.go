@@ -22,13 +22,14 @@ func cmdFailover(c *conn, args [][]byte) {
 		c.w.Error(refusal)
 		return
 	}
-	node := c.parts().node
-	err := node.Failover
-	if abort {
-		err = func(replica.FailoverRequest) error { return node.AbortFailover() }
+	var err error
+	if node := c.parts().node; abort {
+		err = node.AbortFailover()
+	} else {
+		err = node.Failover(req)
 	}
-	if err := err(req); err != nil {
-		c.w.Error(err.Error())
+	if err != nil {
+		c.w.Error(errorText("ERR ", err))
 		return
 	}
 	c.w.OK()

@@ -136,12 +136,17 @@ func cmdPublish(c *conn, args [][]byte) {
 		c.closing = true
 		return
 	}
-	c.w.Int(int64(c.srv.hub.publish(isShardPublish(args[0]), args[1], args[2])))
-	if string(args[1]) == sentinelHello {
+	shard := isShardPublish(args[0])
+	if c.tx.within != nil { // who hears of the transaction is to see what it has written
+		c.w.Int(int64(c.srv.hub.receivers(shard, args[1])))
+		c.tx.messages = append(c.tx.messages, args)
+		if string(args[1]) != sentinelHello {
+			c.tx.within.Propagate(args...)
+		}
 		return
 	}
-	if c.tx.within != nil {
-		c.tx.within.Propagate(args...)
+	c.w.Int(int64(c.srv.hub.publish(shard, args[1], args[2])))
+	if string(args[1]) == sentinelHello {
 		return
 	}
 	if p := c.parts(); p != nil && p.node.HasReplicas() {

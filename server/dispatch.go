@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"replogd/engine"
+	"replogd/engine/command"
 )
 
 // handlers are the commands that the server runs itself, by full name.
 var handlers = merge(
-	connectionCommands, clientCommands, transactionCommands, pubSubCommands, scriptCommands, failoverCommands, configCommands, commandCommands, serverCommands, replicationCommands, persistenceCommands,
-	debugCommands,
+	connectionCommands, clientCommands, configCommands, commandCommands, serverCommands, replicationCommands, failoverCommands,
+	persistenceCommands, transactionCommands, pubSubCommands, scriptCommands, debugCommands,
 )
 
 func merge(families ...map[string]handler) map[string]handler {
@@ -73,13 +74,15 @@ func (c *conn) dispatch(args [][]byte) {
 	}
 }
 
-// held says whether e has to wait for the end of a pause. EXEC does what the commands that it runs do.
-func (c *conn) held(e *entry) bool {
-	flags := e.spec.Flags
-	if e.name == "exec" {
-		flags |= c.tx.flags
+// held says whether e has to wait for the end of a pause.
+func (c *conn) held(e *entry) bool { return c.srv.pause.applies(c.flagsOf(e)) }
+
+// flagsOf are e's, and for EXEC also those of the commands that it will run.
+func (c *conn) flagsOf(e *entry) command.Flags {
+	if c.tx.open && e.name == "exec" {
+		return e.spec.Flags | c.tx.flags
 	}
-	return c.srv.pause.applies(flags)
+	return e.spec.Flags
 }
 
 // crossProtocol closes a connection that speaks HTTP: a browser made to talk to us by a hostile page.

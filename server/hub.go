@@ -21,7 +21,7 @@ const (
 // hub knows who has subscribed to what. Messages are memory only: who is not subscribed when one is published does not get it.
 //
 // Its lock is held while messages are put into outboxes (outbox.mu), never across I/O, so every subscriber sees messages in one order. It
-// may be taken under the sequencer (PUBLISH in a transaction).
+// may be taken under the sequencer (PUBLISH in a transaction counts who will hear it).
 type hub struct {
 	size atomic.Int64 // subscriptions in all; nobody publishes under the lock while there are none
 	mu   struct {
@@ -72,20 +72,37 @@ func (h *hub) publish(shard bool, channel, message []byte) (receivers int) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if shard {
-		return deliver(h.mu.byName[shards][string(channel)], []byte("smessage"), channel, message)
-	}
-	receivers = deliver(h.mu.byName[channels][string(channel)], []byte("message"), channel, message)
-	for pattern, who := range h.mu.byName[patterns] {
-		if glob.Match([]byte(pattern), channel, false) {
-			receivers += deliver(who, []byte("pmessage"), []byte(pattern), channel, message)
-		}
-	}
+	h.hearersLocked(shard, channel, func(who map[*conn]struct{}, head ...[]byte) {
+		receivers += len(who)
+		deliver(who, append(head, channel, message)...)
+	})
 	return receivers
 }
 
+// receivers is how many times publish would give a message.
+func (h *hub) receivers(shard bool, channel []byte) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hearersLocked(shard, channel, func(who map[*conn]struct{}, _ ...[]byte) { n += len(who) })
+	return n
+}
+
+// hearersLocked calls fn with those who hear a channel, by subscription, and with how a message to them begins.
+func (h *hub) hearersLocked(shard bool, channel []byte, fn func(who map[*conn]struct{}, head ...[]byte)) {
+	if shard {
+		fn(h.mu.byName[shards][string(channel)], []byte("smessage"))
+		return
+	}
+	fn(h.mu.byName[channels][string(channel)], []byte("message"))
+	for pattern, who := range h.mu.byName[patterns] {
+		if glob.Match([]byte(pattern), channel, false) {
+			fn(who, []byte("pmessage"), []byte(pattern))
+		}
+	}
+}
+
 // deliver puts a message into outboxes, encoded once for each protocol.
-func deliver(who map[*conn]struct{}, parts ...[]byte) int {
+func deliver(who map[*conn]struct{}, parts ...[]byte) {
 	var encoded [4][]byte // by protocol
 	for c := range who {
 		proto := c.proto.Load()
@@ -99,7 +116,6 @@ func deliver(who map[*conn]struct{}, parts ...[]byte) int {
 		}
 		c.out.message(encoded[proto])
 	}
-	return len(who)
 }
 
 // names are what has subscribers; nil matches everything.

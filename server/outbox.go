@@ -105,9 +105,9 @@ func (o *outbox) add(b []byte) bool {
 // message queues a published message. A client that does not keep up is closed, as client-output-buffer-limit says.
 func (o *outbox) message(b []byte) {
 	c := o.c
-	if limit := c.srv.cfg.Current().ClientOutputBufferLimit.PubSub.Hard; limit > 0 && o.c.queued.Load()+int64(len(b)) > limit {
+	if limit := c.srv.cfg.Current().ClientOutputBufferLimit.PubSub.Hard; limit > 0 && c.queued.Load()+int64(len(b)) > limit {
 		if !c.killed() {
-			c.srv.log.Warn("closing subscriber over client-output-buffer-limit", "client", c.addr, "id", c.id, "owed", o.c.queued.Load(), "limit", limit)
+			c.srv.log.Warn("closing subscriber over client-output-buffer-limit", "client", c.addr, "id", c.id, "owed", c.queued.Load(), "limit", limit)
 		}
 		c.kill()
 		return

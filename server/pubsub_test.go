@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,29 @@ func TestMessageToOneselfInATransaction(t *testing.T) {
 	for _, want := range []string{"+OK\r\n", "+QUEUED\r\n", "+QUEUED\r\n", ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n", "*2\r\n:1\r\n_\r\n"} {
 		require.Equal(t, want, c.read())
 	}
+}
+
+// Who hears of a transaction sees what it has written.
+func TestMessageOfATransactionComesWhenItShows(t *testing.T) {
+	r := start(t)
+	sub, reader, pub := r.dial(), r.dial(), r.dial()
+	require.Contains(t, sub.do("SUBSCRIBE", "c"), "subscribe")
+	filler := strings.Repeat("x", 200_000) // what a commit has to copy
+	for i := range 100 {
+		n := strconv.Itoa(i)
+		pub.send(frame("MULTI") + frame("PUBLISH", "c", n) + frame("SET", "filler", filler) + frame("SET", "k", n) + frame("EXEC"))
+		require.Contains(t, sub.read(), n)
+		require.Equal(t, n, bulk(reader.do("GET", "k")))
+		require.Equal(t, "*3\r\n:1\r\n+OK\r\n+OK\r\n", lastOf(pub, 5))
+	}
+}
+
+// lastOf reads n replies and returns the last one.
+func lastOf(c *client, n int) (reply string) {
+	for range n {
+		reply = c.read()
+	}
+	return reply
 }
 
 func TestMessagesAsRedis(t *testing.T) {

@@ -15,9 +15,11 @@ type transaction struct {
 	running bool // EXEC is at it: nothing may wait for others
 	flags   command.Flags
 	queue   []queued
-	bytes   int64               // of the arguments in queue; client-query-buffer-limit bounds them
-	within  *engine.Transaction // while a stretch runs under the sequencer
-	watch   *engine.Watch       // made by the first WATCH
+	bytes   int64         // of the arguments in queue; client-query-buffer-limit bounds them
+	watch   *engine.Watch // made by the first WATCH
+
+	within   *engine.Transaction // while a stretch runs under the sequencer
+	messages [][][]byte          // the PUBLISH commands of that stretch: subscribers hear of them when its writes show
 }
 
 // queued is one command that waits for EXEC. args are copies.
@@ -83,40 +85,33 @@ func (c *conn) unwatch() {
 var underSequencer = map[string]bool{
 	"ping": true, "echo": true, "select": true, "time": true, "publish": true, "spublish": true, "unwatch": true,
 	"client|id": true, "client|getname": true, "client|setname": true, "client|setinfo": true, "client|info": true, "client|reply": true,
-	"client|no-evict": true, "config|get": true,
+	"client|no-evict": true,
 }
 
 // exec runs the queue and writes one array of replies. Nobody else's command comes between those of a stretch, and no reader, replica or
-// crash sees a part of it.
+// crash sees a part of it. What the first stretch meets decides about the whole: nothing has been run by then.
 func (c *conn) exec() {
-	queue, writes := c.tx.queue, c.tx.flags&command.Write != 0
-	mark := c.w.Len()
+	queue, mark := c.tx.queue, c.w.Len()
 	c.w.Array(len(queue))
 	c.tx.running = true
-	watch := c.tx.watch
-	for first := true; first || len(queue) > 0; first = false {
-		n := stretch(queue)
-		err := c.execStretch(queue[:n], writes, watch)
-		var refused engine.RefusedError
-		switch {
-		case err == nil:
-		case errors.Is(err, engine.ErrWatchedChanged):
-			c.w.Truncate(mark)
-			c.w.NullArray()
-			return
-		case first && errors.As(err, &refused): // it was a good moment when EXEC was admitted
-			c.w.Truncate(mark)
-			c.execAbort(string(refused))
-			return
-		}
-		queue, watch = queue[n:], nil
-		if len(queue) > 0 {
-			c.execAlone(queue[0])
-			queue = queue[1:]
-		}
-		if len(queue) == 0 {
-			return
-		}
+	n := stretch(queue)
+	err := c.execStretch(queue[:n], c.tx.watch)
+	var refused engine.RefusedError
+	switch {
+	case errors.Is(err, engine.ErrWatchedChanged):
+		c.w.Truncate(mark)
+		c.w.NullArray()
+		return
+	case errors.As(err, &refused): // it was a good moment when EXEC was admitted
+		c.w.Truncate(mark)
+		c.execAbort(string(refused))
+		return
+	}
+	for queue = queue[n:]; len(queue) > 0; queue = queue[n:] {
+		c.execAlone(queue[0])
+		queue = queue[1:]
+		n = stretch(queue)
+		_ = c.execStretch(queue[:n], nil) // an error is what its commands are answered with
 	}
 }
 
@@ -131,7 +126,7 @@ func stretch(queue []queued) int {
 }
 
 // execStretch runs commands as one. When nothing of it has happened, each of them is answered with the error, which is returned too.
-func (c *conn) execStretch(queue []queued, writes bool, watch *engine.Watch) error {
+func (c *conn) execStretch(queue []queued, watch *engine.Watch) error {
 	if len(queue) == 0 && watch == nil {
 		return nil
 	}
@@ -143,7 +138,7 @@ func (c *conn) execStretch(queue []queued, writes bool, watch *engine.Watch) err
 		return nil
 	}
 	mark := c.w.Len()
-	err := p.engine.Transact(c.ctx, &c.session, &c.w, writes && hasWrite(queue), watch, func(x *engine.Transaction) {
+	err := p.engine.Transact(c.ctx, &c.session, &c.w, hasWrite(queue), watch, func(x *engine.Transaction) {
 		c.tx.within = x
 		defer func() { c.tx.within = nil }()
 		for _, q := range queue {
@@ -157,7 +152,15 @@ func (c *conn) execStretch(queue []queued, writes bool, watch *engine.Watch) err
 			c.countFailed(start)
 		}
 	})
-	if err == nil || errors.Is(err, engine.ErrWatchedChanged) {
+	messages := c.tx.messages
+	c.tx.messages = nil
+	if err == nil {
+		for _, m := range messages {
+			c.srv.hub.publish(isShardPublish(m[0]), m[1], m[2])
+		}
+		return nil
+	}
+	if errors.Is(err, engine.ErrWatchedChanged) {
 		return err
 	}
 	c.w.Truncate(mark)
