@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -152,17 +151,4 @@ func (c *Client) Info() (map[string]string, error) {
 		}
 	}
 	return fields, nil
-}
-
-// number is an INFO field.
-func (c *Client) number(name string) (int64, error) {
-	fields, err := c.Info()
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(fields[name], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("INFO field %s: %w", name, err)
-	}
-	return n, nil
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -66,22 +65,6 @@ func opsScenario(command, fsync string, pipeline int, zipf float64) Scenario {
 			{"rate", "ops/s", More, o.PerSecond()}, {"p50", "ms", Less, o.Percentile(50)}, {"p99", "ms", Less, o.Percentile(99)},
 		}, used...), nil
 	}}
-}
-
-// waitRewritten waits until the server has ended what filling it made it do: Redis rewrites an append-only file that has doubled.
-func waitRewritten(ctx context.Context, addr string) error {
-	c, err := Dial(ctx, addr)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return poll(ctx, syncWithin, func() error {
-		fields, err := c.Info()
-		if err == nil && (fields["aof_rewrite_in_progress"] == "1" || fields["aof_rewrite_scheduled"] == "1") {
-			err = errors.New("it rewrites its append-only file")
-		}
-		return err
-	})
 }
 
 // readsBesideWrites: GETs of keys that nobody writes, while eight clients write with an fsync for each answer.

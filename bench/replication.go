@@ -45,7 +45,7 @@ func fullSyncScenario() Scenario {
 		if _, err := c.Do("REPLICAOF", "127.0.0.1", portOf(master.Addr)); err != nil {
 			return nil, err
 		}
-		err = waitLink(ctx, c)
+		err = waitLink(ctx, replica.Addr)
 		took := time.Since(began)
 		stop()
 		w := <-done
@@ -85,16 +85,11 @@ func resumeScenario() Scenario {
 		if _, err := (Load{Command: "set", Conns: 4, Pipeline: 32, Ops: bytes / 1000, Keys: 100_000, ValueSize: 960, Seed: 5}).Run(ctx, master.Addr); err != nil {
 			return nil, err
 		}
-		m, err := Dial(ctx, master.Addr)
+		target, err := infoNumber(ctx, master.Addr, "master_repl_offset")
 		if err != nil {
 			return nil, err
 		}
-		defer m.Close()
-		target, err := m.number("master_repl_offset")
-		if err != nil {
-			return nil, err
-		}
-		copies, err := m.number("sync_full")
+		copies, err := infoNumber(ctx, master.Addr, "sync_full")
 		if err != nil {
 			return nil, err
 		}
@@ -102,16 +97,11 @@ func resumeScenario() Scenario {
 		if _, err := replica.Restart(ctx); err != nil {
 			return nil, err
 		}
-		r, err := Dial(ctx, replica.Addr)
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		if err := waitOffset(ctx, r, target); err != nil {
+		if err := waitOffset(ctx, replica.Addr, target); err != nil {
 			return nil, err
 		}
 		took := time.Since(began)
-		again, err := m.number("sync_full")
+		again, err := infoNumber(ctx, master.Addr, "sync_full")
 		if err != nil {
 			return nil, err
 		}
@@ -132,12 +122,7 @@ func (e *Env) pair(ctx context.Context, s Settings) (master, replica *Server, er
 	if replica, err = e.start(ctx, "replica", s); err != nil {
 		return nil, nil, err
 	}
-	c, err := Dial(ctx, replica.Addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer c.Close()
-	return master, replica, waitLink(ctx, c)
+	return master, replica, waitLink(ctx, replica.Addr)
 }
 
 // tailScenario: what a replica costs its master, and how far it is behind.
@@ -161,22 +146,12 @@ func tailScenario() Scenario {
 		if err != nil {
 			return nil, err
 		}
-		m, err := Dial(ctx, master.Addr)
+		target, err := infoNumber(ctx, master.Addr, "master_repl_offset")
 		if err != nil {
 			return nil, err
 		}
-		defer m.Close()
-		target, err := m.number("master_repl_offset")
-		if err != nil {
-			return nil, err
-		}
-		r, err := Dial(ctx, replica.Addr)
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
 		began := time.Now()
-		if err := waitOffset(ctx, r, target); err != nil {
+		if err := waitOffset(ctx, replica.Addr, target); err != nil {
 			return nil, err
 		}
 		behind := time.Since(began)
@@ -257,13 +232,7 @@ func chainScenario() Scenario {
 			if err != nil {
 				return nil, err
 			}
-			c, err := Dial(ctx, n.Addr)
-			if err != nil {
-				return nil, err
-			}
-			err = waitLink(ctx, c)
-			c.Close()
-			if err != nil {
+			if err := waitLink(ctx, n.Addr); err != nil {
 				return nil, err
 			}
 			h, err := lag(ctx, top.Addr, n.Addr, e.scaled(lagSamples))

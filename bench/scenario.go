@@ -2,9 +2,11 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -104,26 +106,73 @@ func withUsage(s *Server, ops func() int, work func() error) ([]Value, error) {
 	}, nil
 }
 
-// waitLink waits until a replica's link is up.
-func waitLink(ctx context.Context, c *Client) error {
+// waitInfo waits until INFO of a server is as done wants it.
+func waitInfo(ctx context.Context, addr string, done func(fields map[string]string) error) error {
+	c, err := Dial(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	return poll(ctx, syncWithin, func() error {
 		fields, err := c.Info()
-		if err == nil && fields["master_link_status"] != "up" {
-			err = fmt.Errorf("master_link_status is %q", fields["master_link_status"])
+		if err == nil {
+			err = done(fields)
 		}
 		return err
 	})
 }
 
+// waitLink waits until a replica's link is up.
+func waitLink(ctx context.Context, addr string) error {
+	return waitInfo(ctx, addr, func(fields map[string]string) error {
+		if fields["master_link_status"] != "up" {
+			return fmt.Errorf("master_link_status is %q", fields["master_link_status"])
+		}
+		return nil
+	})
+}
+
 // waitOffset waits until a replica has applied its master's stream up to offset.
-func waitOffset(ctx context.Context, c *Client, offset int64) error {
-	return poll(ctx, syncWithin, func() error {
-		n, err := c.number("slave_repl_offset")
+func waitOffset(ctx context.Context, addr string, offset int64) error {
+	return waitInfo(ctx, addr, func(fields map[string]string) error {
+		n, err := numberIn(fields, "slave_repl_offset")
 		if err == nil && n < offset {
 			err = fmt.Errorf("it is at %d of %d", n, offset)
 		}
 		return err
 	})
+}
+
+// waitRewritten waits until the server has ended what filling it made it do: Redis rewrites an append-only file that has doubled.
+func waitRewritten(ctx context.Context, addr string) error {
+	return waitInfo(ctx, addr, func(fields map[string]string) error {
+		if fields["aof_rewrite_in_progress"] == "1" || fields["aof_rewrite_scheduled"] == "1" {
+			return errors.New("it rewrites its append-only file")
+		}
+		return nil
+	})
+}
+
+// infoNumber asks a server for a field.
+func infoNumber(ctx context.Context, addr, name string) (int64, error) {
+	c, err := Dial(ctx, addr)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	fields, err := c.Info()
+	if err != nil {
+		return 0, err
+	}
+	return numberIn(fields, name)
+}
+
+func numberIn(fields map[string]string, name string) (int64, error) {
+	n, err := strconv.ParseInt(fields[name], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("INFO field %s: %w", name, err)
+	}
+	return n, nil
 }
 
 // syncWithin bounds every wait for a replica.

@@ -18,9 +18,6 @@ type Command struct {
 	run   handler
 }
 
-// Name is the command's name in lower case.
-func (c *Command) Name() string { return c.name }
-
 // What a command does to the keyspace: the column "kind" of the table below.
 const (
 	reads  = iota // beside the writers; one that looks at several keys uses openAll or scan
@@ -215,6 +212,9 @@ var commandIndex = indexCommands()
 
 // longestName bounds what Lookup looks at.
 const longestName = len("xgroup|createconsumer")
+
+// Name is the command's name in lower case.
+func (c *Command) Name() string { return c.name }
 
 func newCommand(name string, kind int, run handler) *Command {
 	return &Command{

@@ -61,7 +61,7 @@ func (n *testNode) runTogether(t *testing.T, lines []string) {
 	for _, line := range lines {
 		args := parseLine(t, line[2:])
 		n.client.DB = int(line[0] - '0')
-		require.NoError(t, n.e.runCall(&n.client, tx.ds, tx, Request{Cmd: Lookup(args[0]), Args: args}, &resp.Writer{}, time.Now().UnixMilli()))
+		require.NoError(t, n.e.runCall(&n.client, tx.ds, tx, Request{Cmd: Lookup(args[0]), Args: args}, &resp.Writer{}, time.Now().UnixMilli(), false))
 		tx.endUnit()
 	}
 	n.client.DB = 0

@@ -59,7 +59,7 @@ func (e *Engine) execRead(s *Session, r Request, w *resp.Writer) {
 	ds := e.acquire()
 	defer ds.release()
 	mark := w.Len()
-	err := e.runCall(s, ds, nil, r, w, start.UnixMilli())
+	err := e.runCall(s, ds, nil, r, w, start.UnixMilli(), true)
 	if err != nil {
 		w.Truncate(mark)
 		if !errors.Is(err, ErrUnread) {
@@ -91,9 +91,10 @@ func (e *Engine) execAgain(ctx context.Context, s *Session, r Request, w *resp.W
 	}
 }
 
-func (e *Engine) runCall(s *Session, ds *dataset, t *tx, r Request, w *resp.Writer, nowMs int64) error {
+// runCall executes one command; see call for t and looks.
+func (e *Engine) runCall(s *Session, ds *dataset, t *tx, r Request, w *resp.Writer, nowMs int64, looks bool) error {
 	c := &s.call
-	c.next(call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs, looks: t == nil})
+	c.next(call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs, looks: looks})
 	err := r.Cmd.run(c)
 	c.args, c.ds = nil, nil // an idle connection must not hold its last command's buffer or a replaced dataset
 	return err
@@ -192,7 +193,7 @@ func (e *Engine) runWritesLocked(s *Session, reqs []Request, w *resp.Writer) (n 
 		r := reqs[n]
 		n++
 		mark := w.Len()
-		if err := e.runCall(s, t.ds, t, r, w, nowMs); err != nil {
+		if err := e.runCall(s, t.ds, t, r, w, nowMs, false); err != nil {
 			return n, err
 		}
 		t.endUnit()

@@ -83,10 +83,7 @@ func (x *Transaction) Run(r Request) {
 		return
 	}
 	start, mark := time.Now(), x.w.Len()
-	c := &x.s.call
-	c.next(call{e: x.e, ds: x.ds, tx: x.t, s: x.s, w: x.w, args: r.Args, db: x.s.DB, now: start.UnixMilli(), looks: !r.Cmd.write})
-	x.err = r.Cmd.run(c)
-	c.args, c.ds = nil, nil
+	x.err = x.e.runCall(x.s, x.ds, x.t, r, x.w, start.UnixMilli(), !r.Cmd.write)
 	r.Cmd.done(start, x.w, mark)
 }
 

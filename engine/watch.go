@@ -15,7 +15,7 @@ type Watch struct {
 	keys    []*watchedKey
 }
 
-// watchedKey is one key of a Watch. Guarded by watches.mu.
+// watchedKey is one key of a Watch. What of it changes is written under the sequencer and watches.mu, and read under either.
 type watchedKey struct {
 	watch   *Watch
 	db      int
