@@ -20,12 +20,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"replogd/wal"
+	"replogd/wal/crashfs"
 )
 
 // node is a backlog on a crashable file system, with meta.db in a real directory, and settings that a test may turn.
 type node struct {
 	t           testing.TB
-	fs          *vfs.MemFS
+	fs          *crashfs.FS
 	meta        string // directory of meta.db
 	policy      atomic.Uint32
 	minBytes    atomic.Int64
@@ -65,7 +66,7 @@ const testSegment = wal.MinSegmentSize
 
 // newNode prepares a node without opening it. There is no keeper: tests call retain and housekeep themselves.
 func newNode(t testing.TB) *node {
-	n := &node{t: t, fs: vfs.NewCrashableMem(), meta: t.TempDir(), clock: &clock{}, logs: &logBuffer{}, keeperEvery: -1}
+	n := &node{t: t, fs: crashfs.New(), meta: t.TempDir(), clock: &clock{}, logs: &logBuffer{}, keeperEvery: -1}
 	n.clock.ms.Store(1_700_000_000_000)
 	n.maxAge.Store(int64(time.Hour))
 	n.setPolicy(wal.SyncAlways)

@@ -12,6 +12,7 @@ import (
 
 	"replogd/backlog"
 	"replogd/wal"
+	"replogd/wal/crashfs"
 )
 
 // ship copies a checkpoint to a receiver's incoming folder, durably, as a transfer does.
@@ -110,7 +111,7 @@ func TestACrashWithinAdoptLeavesOldOrNew(t *testing.T) {
 }
 
 func crashInAdopt(t *testing.T, leader *testNode, c *Checkpoint, step int, outcomes map[string]int) (done bool) {
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	fs := &stepFS{FS: mem}
 	n := openNode(t, fs, t.TempDir()+"/meta.db", wal.SyncAlways, smallStore).lead()
 	defer n.close()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"replogd/wal"
+	"replogd/wal/crashfs"
 )
 
 // crashWrite is one write of the crash test and the offset behind it.
@@ -30,7 +31,7 @@ func TestPowerCutLeavesExactlyAPrefix(t *testing.T) {
 
 func powerCut(t *testing.T, seed uint64, policy wal.SyncPolicy) {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	n := openNode(t, fs, t.TempDir()+"/meta.db", policy, smallStore).lead()
 	defer n.close()
 
@@ -84,7 +85,7 @@ func checkPrefix(t *testing.T, fs vfs.FS, meta string, policy wal.SyncPolicy, wr
 
 // kill -9: what the OS was given survives, whatever was synced.
 func TestKillKeepsEverythingWritten(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	n := openNode(t, fs, t.TempDir()+"/meta.db", wal.SyncEverySecond, smallStore).lead()
 	defer n.close()
 	for i := range 2000 {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"replogd/wal"
+	"replogd/wal/crashfs"
 )
 
 // crashLines are commands of each type for the crash tests; %k is a key, %e an element, %n a number, %v a bulky value.
@@ -62,7 +63,7 @@ func TestPowerCutKeepsCollectionsWhole(t *testing.T) {
 
 func cutCollections(t *testing.T, lines []string, seed uint64, policy wal.SyncPolicy) {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	n := openNode(t, fs, t.TempDir()+"/meta.db", policy, smallStore).lead()
 	defer n.close()
 	acked := uint64(0)

@@ -10,6 +10,7 @@ import (
 
 	"replogd/engine/resp"
 	"replogd/wal"
+	"replogd/wal/crashfs"
 )
 
 // Power is cut before every single change of the file system that a rewind makes: the data is the same whatever comes up, and the log ends
@@ -23,7 +24,7 @@ func TestACrashWithinRewindLosesNothing(t *testing.T) {
 }
 
 func crashInRewind(t *testing.T, step int, ends map[string]int) (done bool) {
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	fs := &stepFS{FS: mem}
 	n := openNode(t, fs, t.TempDir()+"/meta.db", wal.SyncAlways, smallStore).lead()
 	defer n.close()

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"replogd/engine/resp"
+	"replogd/wal/crashfs"
 )
 
 // bigLeader has a checkpoint of a few files.
@@ -308,7 +308,7 @@ func TestPowerCutsOfTheReceiver(t *testing.T) {
 	total := checkpointBytes(t, a)
 	for i := range 8 {
 		p := newProxy(t, a)
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		b := newServer(t, "b")
 		b.fs = fs
 		b.start(nil)

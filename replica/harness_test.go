@@ -24,6 +24,7 @@ import (
 	"replogd/engine"
 	"replogd/engine/resp"
 	"replogd/wal"
+	"replogd/wal/crashfs"
 )
 
 // patience is how long a test waits for what takes milliseconds; poll is how often it looks.
@@ -506,7 +507,7 @@ func (p *proxy) filter(b []byte, at int64) (out []byte, last bool) {
 }
 
 // crash returns what a power cut right now leaves of s: its file system with so many per cent of the unsynced bytes, and its meta.db.
-func (s *server) crash(fs *vfs.MemFS, percent int) (*vfs.MemFS, string) {
+func (s *server) crash(fs *crashfs.FS, percent int) (*crashfs.FS, string) {
 	s.t.Helper()
 	meta := filepath.Join(s.t.TempDir(), "meta.db")
 	text, err := os.ReadFile(s.meta)

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+
+	"replogd/wal/crashfs"
 )
 
 // chain starts A, B below it and C below B.
@@ -87,7 +88,7 @@ func TestALeaderKilledWithUnsyncedShippingStartsANewHistoryAndItsReplicasContinu
 }
 
 func TestALeaderThatLostItsTailGivesAReplicaThatIsAheadAFullSync(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	a := newServer(t, "a")
 	a.fs = fs
 	a.start(nil)
