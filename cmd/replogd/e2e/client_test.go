@@ -37,6 +37,7 @@ func clientOptions(addr, pass string, connections int) *redis.Options {
 		DialTimeout:              clientTimeout,
 		ReadTimeout:              clientTimeout,
 		WriteTimeout:             clientTimeout,
+		ContextTimeoutEnabled:    true, // a shorter one of a context counts
 	}
 }
 
