@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"image/png"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -40,6 +43,7 @@ func fixed(numbers map[string][]float64) bench.Scenario {
 		if n < 0 {
 			return nil, errors.New("it fell over")
 		}
+		e.Draw("latency", bench.AxisPercentile, bench.AxisMillis, []bench.Point{{X: 1, Y: n / 100}, {X: 100, Y: n}})
 		return []bench.Value{{Name: "rate", Unit: "ops/s", Better: bench.More, Number: n}}, nil
 	}}
 }
@@ -60,17 +64,28 @@ func TestReport(t *testing.T) {
 	require.InDelta(t, 2.0, results[1].Ratio, 1e-9)
 	require.Equal(t, []float64{7, 9}, results[2].Samples)
 
-	var text, page, data bytes.Buffer
+	require.Equal(t, []bench.Curve{{
+		Scenario: "fixed", Name: "latency", X: bench.AxisPercentile, Y: bench.AxisMillis,
+		Points: [][]bench.Point{{{X: 1, Y: 2}, {X: 100, Y: 200}}, {{X: 1, Y: 4}, {X: 100, Y: 400}}, {{X: 1, Y: .09}, {X: 100, Y: 9}}},
+	}}, r.Curves, "of each one's last round")
+
+	var text, page, data, picture bytes.Buffer
 	require.NoError(t, r.WriteText(&text))
 	require.Regexp(t, `fixed +rate, ops/s +200 \[100 to 300\] +400 \[100 to 500\] 2\.00x +8 \[7 to 9\] 0\.04x`, text.String())
 	require.Contains(t, text.String(), "BROKEN")
 	require.NoError(t, r.WriteHTML(&page))
 	require.Contains(t, page.String(), "figures that are known")
-	require.NotContains(t, page.String(), "http://", "the page needs nothing else")
+	require.NotRegexp(t, `(src|href|url)[=(]"?http`, page.String(), "the page needs nothing else")
+	require.Equal(t, 2*3+1, strings.Count(page.String(), "<svg"), "two for each bar, one for the curve")
+	require.NoError(t, r.WritePNG(&picture))
+	img, err := png.Decode(&picture)
+	require.NoError(t, err)
+	require.Greater(t, img.Bounds().Dx(), img.Bounds().Dy(), "one row of charts")
 	require.NoError(t, r.WriteJSON(&data))
 	var again bench.Report
 	require.NoError(t, json.Unmarshal(data.Bytes(), &again))
 	require.Equal(t, r.Rows, again.Rows)
+	require.Equal(t, r.Curves, again.Curves)
 	require.Positive(t, again.Machine.FsyncP50)
 }
 
@@ -88,8 +103,27 @@ func TestScenariosPlay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "replogd")
 	out, err := exec.Command("go", "build", "-o", path, "replogd/cmd/replogd").CombinedOutput()
 	require.NoError(t, err, string(out))
+	const groups = 4 // each measures the machine once, and most scenarios wait now and then
+	sentinel, err := exec.LookPath("redis-sentinel")
+	if os.Getenv("REPLOGD_REQUIRE_REDIS") != "" {
+		require.NoError(t, err, "the scenario failover needs it")
+	}
+	all := bench.Scenarios(sentinel)
+	for g := range groups {
+		var mine []bench.Scenario
+		for i := g; i < len(all); i += groups {
+			mine = append(mine, all[i])
+		}
+		t.Run(fmt.Sprint("group ", g), func(t *testing.T) {
+			t.Parallel()
+			playAll(t, path, mine)
+		})
+	}
+}
+
+func playAll(t *testing.T, path string, scenarios []bench.Scenario) {
 	r, err := bench.Run(t.Context(), bench.Options{
-		Contestants: []bench.Program{{Name: "replogd", Path: path, Kind: bench.KindReplogd}}, Scenarios: bench.Scenarios(), Rounds: 1, Scale: 0.002, Dir: t.TempDir(),
+		Contestants: []bench.Program{{Name: "replogd", Path: path, Kind: bench.KindReplogd}}, Scenarios: scenarios, Rounds: 1, Scale: 0.002, Dir: t.TempDir(),
 	})
 	require.NoError(t, err)
 	seen := map[string]bool{}
@@ -97,11 +131,11 @@ func TestScenariosPlay(t *testing.T) {
 		seen[row.Scenario] = true
 		require.NotEmpty(t, row.Results[0].Samples)
 		switch row.Name {
-		case "rate", "cpu per op", "time", "lag p50", "time to PONG", "rate of GET":
+		case "rate", "time", "lag p50", "lag under load p50", "time to PONG", "rate of GET", "without a master", "after the master's restart":
 			require.Positive(t, row.Results[0].Median, "%s: %s", row.Scenario, row.Name)
 		case "full syncs":
 			require.Zero(t, row.Results[0].Median)
 		}
 	}
-	require.Len(t, seen, len(bench.Scenarios()))
+	require.Len(t, seen, len(scenarios))
 }

@@ -12,7 +12,7 @@
 // # Shape
 //
 // A Scenario does its work with one Program and returns Values; Run plays scenarios with all contestants and collects a Report, which is printed
-// as text, JSON or a page of HTML. Load is the generator of traffic: connections, pipelining, a mix of commands, keys uniform or zipfian. It
+// as text, JSON, a page of HTML or a picture. Load is the generator of traffic: connections, pipelining, a mix of commands, keys uniform or zipfian. It
 // shares the machine with the server, so it is written to cost little: one goroutine and two buffers for each connection.
 //
 // The package imports no other of this project: it knows the servers from outside, as their users do.

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -37,6 +38,7 @@ func (r *Report) WriteHTML(out io.Writer) error {
 	type section struct {
 		Name, About string
 		Charts      []chart
+		Curves      []template.HTML
 	}
 	var sections []section
 	for _, row := range r.Rows {
@@ -45,6 +47,18 @@ func (r *Report) WriteHTML(out io.Writer) error {
 		}
 		s := &sections[len(sections)-1]
 		s.Charts = append(s.Charts, r.chart(&row))
+	}
+	for i := range r.Curves {
+		p, err := r.lines(&r.Curves[i])
+		if err != nil {
+			return err
+		}
+		drawn, err := svg(p)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(sections, func(s section) bool { return s.Name == r.Curves[i].Scenario })
+		sections[at].Curves = append(sections[at].Curves, drawn)
 	}
 	return reportTemplate.Execute(out, map[string]any{"Report": r, "Sections": sections})
 }

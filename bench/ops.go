@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,36 +14,86 @@ const (
 	opsFor   = 4 * time.Second
 )
 
-// opsScenarios are plain commands: 50 connections, values of 100 bytes, a million keys.
+// opsCase is one of the plain commands' scenarios.
+type opsCase struct {
+	command     string
+	fsync       string
+	pipeline    int
+	conns       int     // default opsConns
+	zipf        float64 // 0: uniform
+	smallCaches bool
+	long        bool
+}
+
+const opsConns = 50
+
+// opsScenarios are plain commands.
 func opsScenarios() []Scenario {
-	var all []Scenario
+	var cases []opsCase
 	for _, fsync := range []string{"always", "everysec"} {
 		for _, pipeline := range []int{1, 16} {
-			all = append(all, opsScenario("set", fsync, pipeline, 0))
+			cases = append(cases, opsCase{command: "set", fsync: fsync, pipeline: pipeline})
 		}
 	}
 	for _, pipeline := range []int{1, 16} {
-		all = append(all, opsScenario("get", "everysec", pipeline, 0), opsScenario("mixed", "everysec", pipeline, 1.1))
+		cases = append(cases, opsCase{command: "get", fsync: "everysec", pipeline: pipeline}, opsCase{command: "mixed", fsync: "everysec", pipeline: pipeline, zipf: 1.1})
 	}
 	for _, command := range []string{"incr", "mset", "lpush", "hset", "sadd", "zadd"} {
-		all = append(all, opsScenario(command, "everysec", 16, 0))
+		cases = append(cases, opsCase{command: command, fsync: "everysec", pipeline: 16})
+	}
+	for _, pipeline := range []int{1, 16} {
+		cases = append(cases, opsCase{command: "set", fsync: "no", pipeline: pipeline, long: true})
+	}
+	for _, command := range []string{"set", "get"} {
+		cases = append(cases, opsCase{command: command, fsync: "everysec", pipeline: 128, long: true})
+		for _, conns := range []int{1, 1000} {
+			cases = append(cases, opsCase{command: command, fsync: "everysec", pipeline: 1, conns: conns, long: true})
+		}
+		for _, pipeline := range []int{1, 16} {
+			cases = append(cases, opsCase{command: command, fsync: "everysec", pipeline: pipeline, smallCaches: true, long: true})
+		}
+	}
+	cases = append(cases, opsCase{command: "set", fsync: "always", pipeline: 1, conns: 1, long: true},
+		opsCase{command: "set", fsync: "always", pipeline: 1, conns: 1000, long: true})
+	var all []Scenario
+	for _, c := range cases {
+		all = append(all, c.scenario())
 	}
 	return append(all, readsBesideWrites())
 }
 
-func opsScenario(command, fsync string, pipeline int, zipf float64) Scenario {
-	name := fmt.Sprintf("ops %s %s -P%d", command, fsync, pipeline)
-	about := fmt.Sprintf("50 connections, %d-byte values, %d keys, uniform", opsValue, opsKeys)
-	if zipf > 0 {
-		about = fmt.Sprintf("50 connections, %d-byte values, %d keys, zipfian (%.1f), 10 %% SET", opsValue, opsKeys, zipf)
+func (c opsCase) name() string {
+	name := fmt.Sprintf("ops %s %s -P%d", c.command, c.fsync, c.pipeline)
+	if c.conns != 0 {
+		name += fmt.Sprintf(" -c%d", c.conns)
 	}
-	return Scenario{name, about, func(ctx context.Context, e *Env) ([]Value, error) {
-		s, err := e.start(ctx, "server", Settings{Fsync: fsync})
+	if c.smallCaches {
+		name += " small caches"
+	}
+	return name
+}
+
+func (c opsCase) about() string {
+	about := fmt.Sprintf("%d connections, %d-byte values, %d keys, ", cmp.Or(c.conns, opsConns), opsValue, opsKeys)
+	if c.zipf > 0 {
+		about += fmt.Sprintf("zipfian (%.1f), 10 %% SET", c.zipf)
+	} else {
+		about += "uniform"
+	}
+	if c.smallCaches {
+		about += "; caches of replogd that hold a fifth of the data, while Redis holds all of it"
+	}
+	return about
+}
+
+func (c opsCase) scenario() Scenario {
+	return Scenario{Name: c.name(), About: c.about(), Long: c.long, Run: func(ctx context.Context, e *Env) ([]Value, error) {
+		s, err := e.start(ctx, "server", Settings{Fsync: c.fsync, SmallCaches: c.smallCaches})
 		if err != nil {
 			return nil, err
 		}
 		keys := e.scaled(opsKeys)
-		if command == "get" || command == "mixed" || command == "set" || command == "mset" {
+		if slices.Contains([]string{"get", "mixed", "set", "mset"}, c.command) {
 			if err := Fill(ctx, s.Addr, keys, opsValue); err != nil {
 				return nil, err
 			}
@@ -49,7 +101,9 @@ func opsScenario(command, fsync string, pipeline int, zipf float64) Scenario {
 				return nil, err
 			}
 		}
-		load := Load{Command: command, Conns: 50, Pipeline: pipeline, Length: e.length(opsFor), Keys: keys, ValueSize: opsValue, Zipf: zipf, Seed: 1}
+		load := Load{
+			Command: c.command, Conns: cmp.Or(c.conns, opsConns), Pipeline: c.pipeline, Length: e.length(opsFor), Keys: keys, ValueSize: opsValue, Zipf: c.zipf, Seed: 1,
+		}
 		if err := warmed(ctx, load, s.Addr); err != nil {
 			return nil, err
 		}
@@ -61,6 +115,7 @@ func opsScenario(command, fsync string, pipeline int, zipf float64) Scenario {
 		if err != nil {
 			return nil, err
 		}
+		e.percentiles("round trip", o.Latency)
 		return append([]Value{
 			{"rate", "ops/s", More, o.PerSecond()}, {"p50", "ms", Less, o.Percentile(50)}, {"p99", "ms", Less, o.Percentile(99)},
 		}, used...), nil
@@ -69,7 +124,7 @@ func opsScenario(command, fsync string, pipeline int, zipf float64) Scenario {
 
 // readsBesideWrites: GETs of keys that nobody writes, while eight clients write with an fsync for each answer.
 func readsBesideWrites() Scenario {
-	return Scenario{"ops get beside always", "8 clients SET with appendfsync always, 8 clients GET other keys", func(ctx context.Context, e *Env) ([]Value, error) {
+	return Scenario{Name: "ops get beside always", About: "8 clients write with appendfsync always, 8 clients GET other keys", Run: func(ctx context.Context, e *Env) ([]Value, error) {
 		s, err := e.start(ctx, "server", Settings{Fsync: "always"})
 		if err != nil {
 			return nil, err
@@ -92,6 +147,44 @@ func readsBesideWrites() Scenario {
 		if err != nil {
 			return nil, err
 		}
+		e.percentiles("GET", o.Latency)
 		return []Value{{"rate of GET", "ops/s", More, o.PerSecond()}, {"p99 of GET", "ms", Less, o.Percentile(99)}}, nil
+	}}
+}
+
+// overwriteScenario: what the disk has to take for each byte that is written over another.
+func overwriteScenario() Scenario {
+	const bytes, size, keys = 10_000_000_000, 1000, 1_000_000
+	about := fmt.Sprintf("%d GB of SETs of %d bytes over %d keys", bytes/1_000_000_000, size, keys)
+	return Scenario{Name: "overwrite", About: about, Long: true, Run: func(ctx context.Context, e *Env) ([]Value, error) {
+		s, err := e.start(ctx, "server", Settings{})
+		if err != nil {
+			return nil, err
+		}
+		if err := Fill(ctx, s.Addr, e.scaled(keys), size); err != nil {
+			return nil, err
+		}
+		if err := waitRewritten(ctx, s.Addr); err != nil {
+			return nil, err
+		}
+		ops, began := e.scaled(bytes/size), time.Now()
+		used, err := withUsage(s, func() int { return ops }, func() error {
+			_, err := Load{Command: "set", Conns: 8, Pipeline: 16, Ops: ops, Keys: e.scaled(keys), ValueSize: size, Seed: 12}.Run(ctx, s.Addr)
+			if err != nil {
+				return err
+			}
+			return waitRewritten(ctx, s.Addr)
+		})
+		if err != nil {
+			return nil, err
+		}
+		values := []Value{{"rate", "MB/s", More, float64(ops) * size / 1e6 / time.Since(began).Seconds()}}
+		for _, v := range used {
+			if v.Name == writtenPerOp {
+				v = Value{"written per byte", "", Less, v.Number / size}
+			}
+			values = append(values, v)
+		}
+		return values, nil
 	}}
 }

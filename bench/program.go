@@ -23,6 +23,7 @@ const (
 	KindReplogd Kind = iota
 	KindRedis        // and Valkey
 	KindKvrocks
+	KindSentinel // watches servers: see Settings.Watch
 )
 
 // Program is a contestant.
@@ -61,9 +62,11 @@ const (
 
 // Settings are what a server is started with.
 type Settings struct {
-	Fsync     string // always, everysec, no; default everysec
-	ReplicaOf string // host:port of its master
-	Backlog   string // size of the backlog, such as 4gb; default 1gb. Redis keeps it in memory
+	Fsync       string // always, everysec, no; default everysec
+	ReplicaOf   string // host:port of its master
+	Backlog     string // size of the backlog, such as 4gb; default 1gb. Redis keeps it in memory
+	SmallCaches bool   // caches that hold a small part of the data; nothing to Redis, which holds all of it
+	Watch       string // host:port of the master that a Sentinel watches
 }
 
 // Server is a process of a Program. One goroutine uses it.
@@ -145,26 +148,55 @@ func (s *Server) arguments() ([]string, error) {
 		backlog = "1gb"
 	}
 	master := strings.ReplaceAll(s.settings.ReplicaOf, ":", " ")
-	if s.Program.Kind == KindKvrocks {
-		sync := map[string]string{"always": "yes"}[fsync]
-		if sync == "" {
-			sync = "no"
-		}
-		text := fmt.Sprintf("port %s\ndir %s\nworkers 2\nrocksdb.write_options.sync %s\n", port, s.Dir, sync)
-		if master != "" {
-			text += "slaveof " + master + "\n"
-		}
-		conf := s.Dir + ".conf"
-		return []string{"-c", conf}, os.WriteFile(conf, []byte(text), 0o644)
+	conf := s.Dir + ".conf"
+	switch s.Program.Kind {
+	case KindKvrocks:
+		return []string{"-c", conf}, os.WriteFile(conf, []byte(s.kvrocksConf(port, fsync, master)), 0o644)
+	case KindSentinel:
+		return []string{conf}, os.WriteFile(conf, []byte(s.sentinelConf(port)), 0o644)
+	case KindReplogd, KindRedis:
 	}
 	args := []string{"--port", port, "--dir", s.Dir, "--appendfsync", fsync, "--repl-backlog-size", backlog, "--enable-debug-command", "yes"}
 	if s.Program.Kind == KindRedis {
 		args = append(args, "--save", "", "--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--daemonize", "no")
 	}
+	if s.Program.Kind == KindReplogd && s.settings.SmallCaches {
+		args = append(args, "--block-cache-size", smallBlockCache, "--row-cache-size", smallRowCache)
+	}
 	if master != "" {
 		args = append(args, "--replicaof", master)
 	}
 	return args, nil
+}
+
+// What is small beside a million keys of 100 bytes.
+const (
+	smallBlockCache = "8mb"
+	smallRowCache   = "32mb" // the least there is
+)
+
+func (s *Server) kvrocksConf(port, fsync, master string) string {
+	sync := "no"
+	if fsync == "always" {
+		sync = "yes"
+	}
+	text := fmt.Sprintf("port %s\ndir %s\nworkers 2\nrocksdb.write_options.sync %s\n", port, s.Dir, sync)
+	if s.settings.SmallCaches {
+		text += "rocksdb.block_cache_size 8\n"
+	}
+	if master != "" {
+		text += "slaveof " + master + "\n"
+	}
+	return text
+}
+
+// sentinelName is what the watched master is called.
+const sentinelName = "measured"
+
+func (s *Server) sentinelConf(port string) string {
+	text := fmt.Sprintf("port %s\ndir %s\nsentinel monitor %s %s %d\n", port, s.Dir, sentinelName, strings.ReplaceAll(s.settings.Watch, ":", " "), sentinelQuorum)
+	return text + fmt.Sprintf("sentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s %d\n",
+		sentinelName, downAfter.Milliseconds(), sentinelName, failoverTimeout.Milliseconds())
 }
 
 func (s *Server) waitReady(ctx context.Context) error {
@@ -211,6 +243,12 @@ func (s *Server) Kill() {
 	<-s.exited
 	_ = s.log.Close() // closed twice at most
 }
+
+// Pause stops the process where it is.
+func (s *Server) Pause() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Continue lets it go on.
+func (s *Server) Continue() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Remove kills the server, if it runs, and removes its data.
 func (s *Server) Remove() error {

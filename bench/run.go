@@ -32,6 +32,7 @@ type Report struct {
 	Scale       float64   `json:"scale"`
 	Contestants []string  `json:"contestants"`
 	Rows        []Row     `json:"rows"`
+	Curves      []Curve   `json:"curves,omitempty"`
 	Failures    []string  `json:"failures,omitempty"`
 }
 
@@ -82,7 +83,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 				p := o.Contestants[c]
 				o.Progress(done, total, s.Name+" / "+p.Name)
 				done++
-				values, err := play(ctx, o, s, p)
+				values, curves, err := play(ctx, o, s, p)
 				if ctx.Err() != nil {
 					return r, context.Cause(ctx)
 				}
@@ -91,9 +92,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 					continue
 				}
 				samples.add(c, values)
+				samples.draw(c, curves)
 			}
 		}
 		r.Rows = append(r.Rows, samples.rows()...)
+		r.Curves = append(r.Curves, samples.curves...)
 	}
 	o.Progress(total, total, "")
 	r.Took = time.Since(r.Began).Round(time.Second).String()
@@ -104,15 +107,16 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 }
 
 // play is one scenario with one contestant, once.
-func play(ctx context.Context, o Options, s Scenario, p Program) ([]Value, error) {
+func play(ctx context.Context, o Options, s Scenario, p Program) ([]Value, []Curve, error) {
 	dir, err := os.MkdirTemp(o.Dir, "run-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e := &Env{Program: p, Dir: filepath.Join(dir, "servers"), Scale: o.Scale}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the scratch directory harms nobody
 	defer e.close()
-	return s.Run(ctx, e)
+	values, err := s.Run(ctx, e)
+	return values, e.curves, err
 }
 
 // collector gathers the samples of one scenario.
@@ -121,6 +125,7 @@ type collector struct {
 	contestants int
 	order       []string
 	byName      map[string]*Row
+	curves      []Curve
 }
 
 func newCollector(s Scenario, contestants int) *collector {
@@ -136,6 +141,18 @@ func (c *collector) add(contestant int, values []Value) {
 			c.order = append(c.order, v.Name)
 		}
 		row.Results[contestant].Samples = append(row.Results[contestant].Samples, v.Number)
+	}
+}
+
+// draw takes a contestant's curves; those of an earlier round make room.
+func (c *collector) draw(contestant int, curves []Curve) {
+	for _, drawn := range curves {
+		at := slices.IndexFunc(c.curves, func(have Curve) bool { return have.Name == drawn.Name })
+		if at < 0 {
+			at = len(c.curves)
+			c.curves = append(c.curves, Curve{Scenario: c.s.Name, Name: drawn.Name, X: drawn.X, Y: drawn.Y, Points: make([][]Point, c.contestants)})
+		}
+		c.curves[at].Points[contestant] = drawn.Points[0]
 	}
 }
 

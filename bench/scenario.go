@@ -34,6 +34,7 @@ type Env struct {
 	Dir     string // empty, removed afterwards
 	Scale   float64
 	servers []*Server
+	curves  []Curve // that the scenario has drawn, of one contestant
 }
 
 // scaled is n times the scale, at least 1.
@@ -76,14 +77,22 @@ func (e *Env) close() {
 type Scenario struct {
 	Name  string
 	About string
+	Long  bool // played only where it is asked for: it takes minutes, or goes far into a corner
 	Run   func(ctx context.Context, e *Env) ([]Value, error)
 }
 
-// Scenarios are all there are, in the order in which they are played.
-func Scenarios() []Scenario {
-	all := opsScenarios()
-	return append(all, fullSyncScenario(), resumeScenario(), tailScenario(), chainScenario(), recoverScenario())
+// Scenarios are all there are, in the order in which they are played. sentinel is the path of redis-sentinel; without it there is no failover.
+func Scenarios(sentinel string) []Scenario {
+	all := append(opsScenarios(),
+		fullSyncScenario("fullsync 100 B", 1_000_000, 100), fullSyncScenario("fullsync 1 KB", 200_000, 1000),
+		resumeScenario(), applyScenario(), tailScenario(), chainScenario(), recoverScenario())
+	if sentinel != "" {
+		all = append(all, failoverScenario(sentinel))
+	}
+	return append(all, overwriteScenario())
 }
+
+const writtenPerOp = "written per op"
 
 // withUsage runs work and adds what the server used for it.
 func withUsage(s *Server, ops func() int, work func() error) ([]Value, error) {
@@ -101,7 +110,7 @@ func withUsage(s *Server, ops func() int, work func() error) ([]Value, error) {
 	n := float64(max(ops(), 1))
 	return []Value{
 		{"cpu per op", "us", Less, float64((after.CPU - before.CPU).Microseconds()) / n},
-		{"written per op", "B", None, float64(after.Written-before.Written) / n},
+		{writtenPerOp, "B", None, float64(after.Written-before.Written) / n},
 		{"resident", "MB", None, float64(after.Resident) / 1e6},
 	}, nil
 }

@@ -27,7 +27,7 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 
-	quickScale = 0.05
+	quickScale = 0.02
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -43,6 +43,8 @@ type settings struct {
 	list     bool
 	jsonFile string
 	htmlFile string
+	pngFile  string
+	long     bool
 	dir      string
 }
 
@@ -54,13 +56,15 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 		return nil
 	})
 	f.StringVar(&s.replogd, "replogd", "", "`path` of replogd; default: the one beside this program, in PATH, or built from the sources around")
-	f.StringVar(&s.only, "run", "", "only scenarios whose names contain one of these `words`, separated by commas")
+	f.StringVar(&s.only, "run", "", "only scenarios whose names contain one of these `words`, separated by commas; long ones too")
 	f.IntVar(&s.rounds, "rounds", 3, "how often each contestant plays each scenario")
 	f.Float64Var(&s.scale, "scale", 1, "of sizes and times")
 	f.BoolVar(&s.quick, "quick", false, fmt.Sprintf("one round at scale %g: a look, in about a minute", quickScale))
 	f.BoolVar(&s.list, "list", false, "list the scenarios")
 	f.StringVar(&s.jsonFile, "json", "", "write the report as JSON to this `file`; - is standard output")
 	f.StringVar(&s.htmlFile, "html", "", "write the report as a page to this `file`")
+	f.StringVar(&s.pngFile, "png", "", "draw the report as a picture in this `file`")
+	f.BoolVar(&s.long, "long", false, "play the long scenarios too: more policies, connections and pipelines, data beyond the caches, gigabytes of overwriting")
 	f.StringVar(&s.dir, "dir", "", "scratch `directory`, on the disk to be measured; default: the system's")
 	if err := f.Parse(args); err != nil {
 		return s, err
@@ -83,8 +87,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "replogd-bench:", err)
 		return exitUsage
 	case s.list:
-		for _, sc := range bench.Scenarios() {
-			_, _ = fmt.Fprintf(stdout, "%-24s %s\n", sc.Name, sc.About)
+		for _, sc := range allScenarios() {
+			long := ""
+			if sc.Long {
+				long = " (long)"
+			}
+			_, _ = fmt.Fprintf(stdout, "%-36s %s%s\n", sc.Name, sc.About, long)
 		}
 		return exitOK
 	}
@@ -167,9 +175,18 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// allScenarios are those that this machine can play.
+func allScenarios() []bench.Scenario {
+	sentinel, err := exec.LookPath("redis-sentinel")
+	if err != nil {
+		sentinel = ""
+	}
+	return bench.Scenarios(sentinel)
+}
+
 func (s *settings) scenarios() (chosen []bench.Scenario) {
-	for _, sc := range bench.Scenarios() {
-		wanted := s.only == ""
+	for _, sc := range allScenarios() {
+		wanted := s.only == "" && (s.long || !sc.Long)
 		for word := range strings.SplitSeq(s.only, ",") {
 			wanted = wanted || word != "" && strings.Contains(sc.Name, word)
 		}
@@ -186,7 +203,7 @@ func (s *settings) write(r *bench.Report, stdout io.Writer) error {
 		return r.WriteJSON(stdout)
 	}
 	err := r.WriteText(stdout)
-	for path, write := range map[string]func(io.Writer) error{s.jsonFile: r.WriteJSON, s.htmlFile: r.WriteHTML} {
+	for path, write := range map[string]func(io.Writer) error{s.jsonFile: r.WriteJSON, s.htmlFile: r.WriteHTML, s.pngFile: r.WritePNG} {
 		if path != "" {
 			err = errors.Join(err, writeFile(path, write))
 		}

@@ -54,6 +54,7 @@ var owners = map[string]string{
 	"github.com/spf13/viper":               "config",
 	"go.etcd.io/bbolt":                     "backlog",
 	"github.com/tidwall/redcon":            "engine/resp",
+	"gonum.org/v1/plot":                    "bench",
 	"github.com/cockroachdb/pebble":        "nobody (use github.com/cockroachdb/pebble/v2)",
 	"github.com/cockroachdb/pebble/v2":     "engine",
 	"github.com/cockroachdb/pebble/v2/vfs": "*",
