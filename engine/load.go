@@ -83,7 +83,7 @@ type loader struct {
 func newLoader(ctx context.Context, e *Engine, db *pebble.DB, offset uint64, keysLoaded func(int64)) *loader {
 	l := &loader{ctx: ctx, e: e, db: db, keysLoaded: keysLoaded}
 	st := newState(offset, e.o.Databases)
-	ds := &dataset{db: db, cache: newRowCache(0)}
+	ds := &dataset{db: db, cache: &rowCache{}}
 	ds.mem.init(e.o.MemTableBytes)
 	l.tx.reset(ds, &st)
 	l.c = call{e: e, ds: ds, tx: &l.tx, replay: true, loading: true}

@@ -69,9 +69,6 @@ const (
 	// keptValueArena is how much of it an idle client keeps.
 	keptValueArena = 16 << 10
 
-	// maxCachedRow is the largest row the row cache takes; larger ones would push out too much.
-	maxCachedRow = 8 << 10
-
 	memTableStopWrites = 4 // Pebble stops writers at this many memtables of its own, which only the reclaimer writes to
 	storeMemTableBytes = 4 << 20
 	l0StopWrites       = 1000 // likewise for sublevels of level 0

@@ -2,18 +2,19 @@ package engine
 
 import (
 	"sync"
-	"sync/atomic"
 
-	"github.com/VictoriaMetrics/fastcache"
-
-	"replogd/engine/keys"
+	"replogd/engine/rowmap"
 )
 
 const (
 	cacheShards = 64 // power of two
+	shardBits   = 6
 
-	// minCacheBytes is the least that the cache takes: each of the library's 512 parts has a chunk of 64 KiB.
+	// minCacheBytes is the least that the cache takes: less would be a handful of pages for each shard.
 	minCacheBytes = 32 << 20
+
+	// pagesShare is the share, in eighths, of its size that the cache gives to rows; the rest is for finding them.
+	pagesShare = 7
 )
 
 // rowCache keeps key rows in memory, absent ones too, in front of memtables and files. Its memory is bounded, lies outside Go's heap
@@ -24,95 +25,112 @@ const (
 // value before and the other after. A reader that fetched a row past the cache may put it in only if no row of the shard was written
 // since before it looked here (fill): what it fetched is then what the keyspace holds.
 type rowCache struct {
-	// rows maps a row to its value; an empty value says that the row does not exist, which no head of a key is. nil: the cache is off.
-	rows   *fastcache.Cache
+	region *rowmap.Region // nil: the cache is off
 	shards [cacheShards]cacheShard
 }
 
-// cacheShard orders fills behind writes; reads of the cache do without it.
+// cacheShard maps rows to values; an empty value says that the row does not exist, which no head of a key is.
 type cacheShard struct {
-	mu      sync.Mutex    // held while a row of the shard is put in
-	version atomic.Uint64 // grows with every write: an older fill is refused
+	mu      sync.RWMutex
+	rows    *rowmap.Map
+	version uint64   // grows with every write: an older fill is refused
+	_       [24]byte // neighbours are locked by others: a cache line for each
 }
 
-func newRowCache(bytes int64) *rowCache {
+func newRowCache(bytes int64) (*rowCache, error) {
 	c := &rowCache{}
-	if bytes > 0 {
-		c.rows = fastcache.New(int(max(bytes, minCacheBytes)))
+	if bytes <= 0 {
+		return c, nil
 	}
-	return c
+	region, err := rowmap.NewRegion(max(bytes, minCacheBytes) / 8 * pagesShare)
+	if err != nil {
+		return nil, err
+	}
+	c.region = region
+	for i := range c.shards {
+		c.shards[i].rows = rowmap.New(region, region.Pages()/cacheShards)
+	}
+	return c, nil
 }
 
 // close gives the memory back; nobody may use the cache any more.
-func (c *rowCache) close() {
-	if c.rows != nil {
-		c.rows.Reset()
+func (c *rowCache) close() error {
+	if c.region == nil {
+		return nil
 	}
+	return c.region.Close()
 }
 
-func (c *rowCache) shard(row []byte) *cacheShard {
-	return &c.shards[keys.HashOf(row)&(cacheShards-1)]
-}
+func (c *rowCache) shard(hash uint64) *cacheShard { return &c.shards[hash>>(64-shardBits)] }
 
 // get appends the row's value to dst if the cache knows it, and says whether there is such a row. If it does not know, version is what
 // fill wants.
 func (c *rowCache) get(dst, row []byte) (out []byte, present, known bool, version uint64) {
-	if c.rows == nil {
+	if c.region == nil {
 		return dst, false, false, 0
 	}
-	version = c.shard(row).version.Load() // before the look: a write behind it must be seen by fill
-	out, known = c.rows.HasGet(dst, row)
-	return out, len(out) > len(dst), known, version
+	hash := rowmap.Hash(row)
+	s := c.shard(hash)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out, known = s.rows.Get(dst, hash, row)
+	return out, len(out) > len(dst), known, s.version
 }
 
 // lacks says whether a look at the row would go past the cache, and the version to pass to fill.
 func (c *rowCache) lacks(row []byte) (yes bool, version uint64) {
-	version = c.shard(row).version.Load()
-	return !c.rows.Has(row), version
+	hash := rowmap.Hash(row)
+	s := c.shard(hash)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return !s.rows.Has(hash, row), s.version
 }
 
 // fill puts in what the keyspace answered, unless a write came in between. value is copied.
 func (c *rowCache) fill(row, value []byte, present bool, version uint64) {
-	if c.rows == nil || len(value) > maxCachedRow || len(row) > maxCachedRow {
+	if c.region == nil {
 		return
 	}
-	s := c.shard(row)
+	hash := rowmap.Hash(row)
+	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.version.Load() == version {
-		c.store(row, value, present)
+	if s.version == version {
+		s.store(hash, row, value, present)
 	}
 }
 
 // write stores a row of a commit; the caller holds the memtable's lock. value is copied.
 func (c *rowCache) write(row, value []byte, present bool) {
-	if c.rows == nil {
+	if c.region == nil {
 		return
 	}
-	s := c.shard(row)
+	hash := rowmap.Hash(row)
+	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.version.Add(1)
-	if len(value) > maxCachedRow || len(row) > maxCachedRow {
-		c.rows.Del(row) // what it holds is of the past
-		return
-	}
-	c.store(row, value, present)
+	s.version++
+	s.store(hash, row, value, present)
 }
 
-func (c *rowCache) store(row, value []byte, present bool) {
+func (s *cacheShard) store(hash uint64, row, value []byte, present bool) {
 	if !present {
 		value = nil
 	}
-	c.rows.Set(row, value)
+	s.rows.Set(hash, row, value)
 }
 
 // bytes returns what the cache holds of memory.
 func (c *rowCache) bytes() int64 {
-	if c.rows == nil {
+	if c.region == nil {
 		return 0
 	}
-	var s fastcache.Stats
-	c.rows.UpdateStats(&s)
-	return int64(s.BytesSize) //nolint:gosec // bounded by the capacity
+	n := c.region.Bytes()
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		n += s.rows.IndexBytes()
+		s.mu.RUnlock()
+	}
+	return n
 }

@@ -7,13 +7,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"replogd/engine/keys"
+	"replogd/engine/rowmap"
 )
 
 func cacheRow(i int) []byte { return keys.AppendKey(nil, 0, fmt.Appendf(nil, "key%d", i)) }
 
+func newTestCache(t *testing.T) *rowCache {
+	c, err := newRowCache(1)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.close()) })
+	return c
+}
+
 func TestRowCacheStaysWithinItsBounds(t *testing.T) {
-	c := newRowCache(1)
-	defer c.close()
+	c := newTestCache(t)
 	for i := range 20000 {
 		c.write(cacheRow(i), make([]byte, 4000), true)
 	}
@@ -22,8 +29,7 @@ func TestRowCacheStaysWithinItsBounds(t *testing.T) {
 }
 
 func TestRowCacheTakesNoFillThatAWriteOvertook(t *testing.T) {
-	c := newRowCache(1)
-	defer c.close()
+	c := newTestCache(t)
 	row := cacheRow(1)
 	_, _, known, version := c.get(nil, row)
 	require.False(t, known)
@@ -36,11 +42,10 @@ func TestRowCacheTakesNoFillThatAWriteOvertook(t *testing.T) {
 
 // A row that was too large to be kept, or has been pushed out, leaves no way for an older value either.
 func TestRowCacheTakesNoFillBehindARowThatIsGone(t *testing.T) {
-	c := newRowCache(1)
-	defer c.close()
+	c := newTestCache(t)
 	row := cacheRow(1)
 	_, _, _, version := c.get(nil, row)
-	c.write(row, make([]byte, maxCachedRow+1), true)
+	c.write(row, make([]byte, rowmap.MaxBytes), true)
 	c.fill(row, []byte("old"), true, version)
 	_, _, known, version := c.get(nil, row)
 	require.False(t, known)
@@ -51,8 +56,7 @@ func TestRowCacheTakesNoFillBehindARowThatIsGone(t *testing.T) {
 }
 
 func TestRowCacheKnowsAbsentRows(t *testing.T) {
-	c := newRowCache(1)
-	defer c.close()
+	c := newTestCache(t)
 	row := cacheRow(1)
 	c.write(row, []byte("old"), true)
 	c.write(row, nil, false)
@@ -62,11 +66,10 @@ func TestRowCacheKnowsAbsentRows(t *testing.T) {
 }
 
 func TestRowCacheRefusesLargeRows(t *testing.T) {
-	c := newRowCache(1)
-	defer c.close()
+	c := newTestCache(t)
 	row := cacheRow(1)
 	c.write(row, []byte("small"), true)
-	c.write(row, make([]byte, maxCachedRow+1), true)
+	c.write(row, make([]byte, rowmap.MaxBytes), true)
 	_, _, known, _ := c.get(nil, row)
 	require.False(t, known)
 }

@@ -68,9 +68,14 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 		}
 		return nil, fmt.Errorf("open keyspace %s: %w", dir, err)
 	}
+	cache, err := newRowCache(e.o.RowCacheBytes)
+	if err != nil {
+		closeQuietly(db)
+		return nil, err
+	}
 	scheduler.begin()
 	ds := &dataset{
-		db: db, cache: newRowCache(e.o.RowCacheBytes), dir: dir, generation: gen,
+		db: db, cache: cache, dir: dir, generation: gen,
 		compactions: scheduler, drained: make(chan struct{}),
 	}
 	ds.tableOptions = o.MakeWriterOptions(0, o.FormatMajorVersion.MaxTableFormat())
@@ -92,8 +97,7 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 func (ds *dataset) closeFiles() error {
 	ds.giveUp()
 	ds.filling.Wait()
-	ds.cache.close()
-	return ds.db.Close()
+	return errors.Join(ds.db.Close(), ds.cache.close())
 }
 
 func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {

@@ -1,0 +1,182 @@
+package rowmap
+
+import (
+	"bytes"
+
+	"replogd/engine/keys"
+)
+
+// Map is one shard of a cache.
+type Map struct {
+	region *Region
+	share  int // pages that it may have
+	pages  []page
+	oldest int // the page that is emptied next, once all are taken
+	index  index
+	room   [][]int // by class: pages that may have a free slot
+}
+
+// New makes a map that takes at most share pages of a region, at least one.
+func New(region *Region, share int) *Map {
+	return &Map{region: region, share: max(share, 1), room: make([][]int, len(sizes))}
+}
+
+// spread mixes a row's hash: of a key row it begins with the key's slot.
+const spread = 0x9E3779B97F4A7C15
+
+// Hash is what the other methods want of a row, and whose upper bits choose a shard.
+func Hash(row []byte) uint64 { return keys.HashOf(row) * spread }
+
+// tagOf leaves the upper bits to the choice of a shard.
+func tagOf(hash uint64) uint32 { return uint32(hash >> 20) } //nolint:gosec // some of its bits
+
+// Len is the number of rows.
+func (m *Map) Len() int { return m.index.count }
+
+// IndexBytes is what the map holds of Go's memory.
+func (m *Map) IndexBytes() int64 { return int64(len(m.index.words)) * 8 }
+
+// find returns a row's position in the index and its slot; -1: it is not here.
+func (m *Map) find(hash uint64, row []byte) (at int, slot []byte) {
+	if m.index.count == 0 {
+		return -1, nil
+	}
+	tag := tagOf(hash)
+	for i := m.index.home(tag); m.index.words[i] != 0; i = m.index.next(i) {
+		w := m.index.words[i]
+		if uint32(w>>32) != tag { //nolint:gosec // the upper half
+			continue
+		}
+		where := place(w) //nolint:gosec // the lower half
+		slot = m.pages[where.page()].slot(where.slot())
+		if have, _ := rowIn(slot); bytes.Equal(have, row) {
+			return i, slot
+		}
+	}
+	return -1, nil
+}
+
+// Get appends a row's value to dst.
+func (m *Map) Get(dst []byte, hash uint64, row []byte) (out []byte, found bool) {
+	at, slot := m.find(hash, row)
+	if at < 0 {
+		return dst, false
+	}
+	_, value := rowIn(slot)
+	return append(dst, value...), true
+}
+
+// Has says whether a row is here.
+func (m *Map) Has(hash uint64, row []byte) bool {
+	at, _ := m.find(hash, row)
+	return at >= 0
+}
+
+// Set puts a row in, over what is here of it. Both slices are copied. A row that is empty, or too large with its value, is not kept.
+func (m *Map) Set(hash uint64, row, value []byte) {
+	if len(row) == 0 || len(row)+len(value) > MaxBytes {
+		m.Delete(hash, row)
+		return
+	}
+	class := classOf(len(row) + len(value))
+	if at, slot := m.find(hash, row); at >= 0 {
+		if m.pages[place(m.index.words[at]).page()].class == class { //nolint:gosec // the lower half
+			fill(slot, row, value)
+			return
+		}
+		m.drop(at)
+	}
+	page, n, ok := m.slotOf(class)
+	if !ok {
+		return
+	}
+	fill(m.pages[page].slot(n), row, value)
+	m.index.add(tagOf(hash), placeOf(page, n))
+}
+
+// Delete forgets a row.
+func (m *Map) Delete(hash uint64, row []byte) {
+	if at, _ := m.find(hash, row); at >= 0 {
+		m.drop(at)
+	}
+}
+
+// drop takes the row at a position of the index out.
+func (m *Map) drop(at int) {
+	where := place(m.index.words[at]) //nolint:gosec // the lower half
+	m.index.remove(at)
+	m.pages[where.page()].takeBack(where.slot())
+	m.list(where.page())
+}
+
+// list notes that a page has room.
+func (m *Map) list(n int) {
+	if p := &m.pages[n]; !p.listed {
+		p.listed = true
+		m.room[p.class] = append(m.room[p.class], n)
+	}
+}
+
+// slotOf finds a free slot: in a page of the class, in a new one, or in the oldest, which is emptied. false: the region has no page for this map.
+func (m *Map) slotOf(class int) (page, slot int, ok bool) {
+	for len(m.room[class]) > 0 {
+		last := len(m.room[class]) - 1
+		page = m.room[class][last]
+		if slot, ok = m.pages[page].give(); ok {
+			return page, slot, true
+		}
+		m.pages[page].listed = false
+		m.room[class] = m.room[class][:last]
+	}
+	if page, ok = m.freshPage(class); !ok {
+		return 0, 0, false
+	}
+	m.list(page)
+	slot, ok = m.pages[page].give()
+	return page, slot, ok
+}
+
+func (m *Map) freshPage(class int) (n int, ok bool) {
+	if len(m.pages) < m.share {
+		if memory := m.region.take(); memory != nil {
+			m.pages = append(m.pages, page{memory: memory, class: class})
+			return len(m.pages) - 1, true
+		}
+	}
+	if len(m.pages) == 0 {
+		return 0, false
+	}
+	n = m.oldest
+	m.oldest = (m.oldest + 1) % len(m.pages)
+	m.empty(n)
+	m.pages[n].class = class
+	return n, true
+}
+
+// empty forgets all rows of a page.
+func (m *Map) empty(n int) {
+	p := &m.pages[n]
+	for s := range p.used {
+		row, _ := rowIn(p.slot(s))
+		if row == nil {
+			continue
+		}
+		m.index.remove(m.index.at(tagOf(Hash(row)), placeOf(n, s)))
+	}
+	if p.listed {
+		m.unlist(n)
+	}
+	p.used, p.free = 0, 0
+}
+
+// unlist takes a page that changes its class out of the list of the old one.
+func (m *Map) unlist(n int) {
+	list := m.room[m.pages[n].class]
+	for i, have := range list {
+		if have == n {
+			m.room[m.pages[n].class] = append(list[:i], list[i+1:]...)
+			break
+		}
+	}
+	m.pages[n].listed = false
+}
