@@ -69,8 +69,8 @@ func (m *memory) apply(rows []rowChange, cache *rowCache, filters *rowFilters, p
 	defer m.mu.Unlock()
 	for i := range rows {
 		r := &rows[i]
-		if !r.deleted {
-			filters.add(r.key()) // before anybody can find it
+		if r.fresh && !r.deleted {
+			filters.add(r.key()) // before anybody can find it; a row that was there already is in
 		}
 		if !r.fresh || !r.deleted { // made and removed in this run: nothing anywhere has it
 			m.mu.active.Put(r.memRow())

@@ -109,7 +109,7 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 		Cache:                       e.blockCache,
 		MemTableSize:                storeMemTableBytes,
 		MemTableStopWritesThreshold: memTableStopWrites,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       l0CompactAt,
 		L0StopWritesThreshold:       l0StopWrites,
 		LBaseMaxBytes:               64 << 20,
 		MaxManifestFileSize:         maxManifestBytes,
