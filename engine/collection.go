@@ -75,8 +75,8 @@ func (c *call) elem(uid uint64, row []byte) (value []byte, ok bool, err error) {
 	if c.v != nil {
 		return c.v.get(row)
 	}
-	if c.ds.filters.lacks(row) {
-		return nil, false, nil
+	if cachedTag(row[0]) {
+		return c.cachedRow(row)
 	}
 	if value, live, found := c.ds.mem.find(row); found {
 		return value, live, nil

@@ -17,7 +17,7 @@ type Options struct {
 
 	Databases       int   // number of databases, 1 to 65536; default 16. A keyspace that has more keeps them
 	BlockCacheBytes int64 // cache of table blocks; default 64 MiB
-	RowCacheBytes   int64 // cache of key rows in front of the store; default 256 MiB, at least 32, negative: none
+	RowCacheBytes   int64 // cache of rows of keys and fields in front of the store; default 256 MiB, at least 32, negative: none
 	RowFilterBytes  int64 // filter that knows which rows there are not; default 16 MiB, good for 16 million rows; negative: none
 	MemTableBytes   int64 // size of one memtable, of which up to four exist (maxFrozen); default 32 MiB
 

@@ -17,7 +17,7 @@ const (
 	pagesShare = 7
 )
 
-// rowCache keeps key rows in memory, absent ones too, in front of memtables and files. Its memory is bounded, lies outside Go's heap
+// rowCache keeps rows of keys and fields in memory, absent ones too, in front of memtables and files. Its memory is bounded, lies outside Go's heap
 // and costs the collector nothing; what was put in first goes first.
 //
 // It is coherent with the committed keyspace. A commit writes its rows to the cache with the memtable's lock held (memory.apply), behind
@@ -29,7 +29,7 @@ type rowCache struct {
 	shards [cacheShards]cacheShard
 }
 
-// cacheShard maps rows to values; an empty value says that the row does not exist, which no head of a key is.
+// cacheShard maps rows to values.
 type cacheShard struct {
 	mu      sync.RWMutex
 	rows    *rowmap.Map
@@ -73,8 +73,8 @@ func (c *rowCache) get(dst, row []byte) (out []byte, present, known bool, versio
 	s := c.shard(hash)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	out, known = s.rows.Get(dst, hash, row)
-	return out, len(out) > len(dst), known, s.version
+	out, present, known = s.rows.Get(dst, hash, row)
+	return out, present, known, s.version
 }
 
 // lacks says whether a look at the row would go past the cache, and the version to pass to fill.
@@ -96,7 +96,7 @@ func (c *rowCache) fill(row, value []byte, present bool, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.version == version {
-		s.store(hash, row, value, present)
+		s.rows.Set(hash, row, value, present)
 	}
 }
 
@@ -110,14 +110,7 @@ func (c *rowCache) write(row, value []byte, present bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.version++
-	s.store(hash, row, value, present)
-}
-
-func (s *cacheShard) store(hash uint64, row, value []byte, present bool) {
-	if !present {
-		value = nil
-	}
-	s.rows.Set(hash, row, value)
+	s.rows.Set(hash, row, value, present)
 }
 
 // bytes returns what the cache holds of memory.

@@ -98,6 +98,11 @@ func (c *call) readRow(row []byte) (value []byte, ok bool, err error) {
 	if c.v != nil {
 		return c.v.get(row)
 	}
+	return c.cachedRow(row)
+}
+
+// cachedRow reads a row of a table that the cache has, as it is committed.
+func (c *call) cachedRow(row []byte) (value []byte, ok bool, err error) {
 	if len(c.valueBuf) > maxValueArena {
 		c.valueBuf = nil // what was read from it stays where it is
 	}
@@ -257,4 +262,4 @@ func (e *Engine) commitRows(t *tx) {
 }
 
 // cachedTag says whether the rows of a table go through the row cache.
-func cachedTag(tag byte) bool { return tag == keys.TagKey }
+func cachedTag(tag byte) bool { return tag == keys.TagKey || tag == keys.TagField }

@@ -1,4 +1,4 @@
-// Package rowmap is the keyspace's cache of rows: a map from rows to values in a bounded piece of memory outside Go's heap, which costs the
+// Package rowmap is the keyspace's cache of rows: a map from rows to values, or to the knowledge that there is no such row, in a bounded piece of memory outside Go's heap, which costs the
 // collector nothing.
 //
 // A Region is that memory, cut into pages of 32 KiB; each Map, a shard of the cache, takes pages from it as it fills, up to its share. A page
@@ -9,7 +9,7 @@
 // # A slot
 //
 //	0  2  length of the row, little-endian; 0: the slot is free
-//	2  2  length of the value; in a free slot the number of the next free one of its page, plus one
+//	2  2  length of the value; 1<<15: there is no such row; in a free slot the number of the next free one of its page, plus one
 //	4     the row, then the value
 //
 // Nothing here locks: a Map may be read by many goroutines while nobody writes it.

@@ -49,21 +49,21 @@ func (m *Map) find(hash uint64, row []byte) (at int, slot []byte) {
 		}
 		where := place(w) //nolint:gosec // the lower half
 		slot = m.pages[where.page()].slot(where.slot())
-		if have, _ := rowIn(slot); bytes.Equal(have, row) {
+		if bytes.Equal(rowIn(slot), row) {
 			return i, slot
 		}
 	}
 	return -1, nil
 }
 
-// Get appends a row's value to dst.
-func (m *Map) Get(dst []byte, hash uint64, row []byte) (out []byte, found bool) {
+// Get appends a row's value to dst, if the row is here; present says whether it exists at all.
+func (m *Map) Get(dst []byte, hash uint64, row []byte) (out []byte, present, found bool) {
 	at, slot := m.find(hash, row)
 	if at < 0 {
-		return dst, false
+		return dst, false, false
 	}
-	_, value := rowIn(slot)
-	return append(dst, value...), true
+	value, present := valueIn(slot)
+	return append(dst, value...), present, true
 }
 
 // Has says whether a row is here.
@@ -72,8 +72,9 @@ func (m *Map) Has(hash uint64, row []byte) bool {
 	return at >= 0
 }
 
-// Set puts a row in, over what is here of it. Both slices are copied. A row that is empty, or too large with its value, is not kept.
-func (m *Map) Set(hash uint64, row, value []byte) {
+// Set puts in what is known of a row, over what is here of it: its value, or that it does not exist (present is false, and value empty). Both
+// slices are copied. A row that is empty, or too large with its value, is not kept.
+func (m *Map) Set(hash uint64, row, value []byte, present bool) {
 	if len(row) == 0 || len(row)+len(value) > MaxBytes {
 		m.Delete(hash, row)
 		return
@@ -81,7 +82,7 @@ func (m *Map) Set(hash uint64, row, value []byte) {
 	class := classOf(len(row) + len(value))
 	if at, slot := m.find(hash, row); at >= 0 {
 		if m.pages[place(m.index.words[at]).page()].class == class { //nolint:gosec // the lower half
-			fill(slot, row, value)
+			fill(slot, row, value, present)
 			return
 		}
 		m.drop(at)
@@ -90,7 +91,7 @@ func (m *Map) Set(hash uint64, row, value []byte) {
 	if !ok {
 		return
 	}
-	fill(m.pages[page].slot(n), row, value)
+	fill(m.pages[page].slot(n), row, value, present)
 	m.index.add(tagOf(hash), placeOf(page, n))
 }
 
@@ -157,11 +158,9 @@ func (m *Map) freshPage(class int) (n int, ok bool) {
 func (m *Map) empty(n int) {
 	p := &m.pages[n]
 	for s := range p.used {
-		row, _ := rowIn(p.slot(s))
-		if row == nil {
-			continue
+		if row := rowIn(p.slot(s)); row != nil {
+			m.index.remove(m.index.at(tagOf(Hash(row)), placeOf(n, s)))
 		}
-		m.index.remove(m.index.at(tagOf(Hash(row)), placeOf(n, s)))
 	}
 	if p.listed {
 		m.unlist(n)

@@ -30,7 +30,7 @@ func TestMapIsAMap(t *testing.T) {
 			"set": func(rt *rapid.T) {
 				i, n := rapid.IntRange(0, 60).Draw(rt, "key"), rapid.IntRange(0, 300).Draw(rt, "length")
 				value := string(rapid.SliceOfN(rapid.Byte(), n, n).Draw(rt, "value"))
-				m.Set(rowmap.Hash(keyRow(i)), keyRow(i), []byte(value))
+				m.Set(rowmap.Hash(keyRow(i)), keyRow(i), []byte(value), true)
 				want[i] = value
 			},
 			"delete": func(rt *rapid.T) {
@@ -41,7 +41,7 @@ func TestMapIsAMap(t *testing.T) {
 			"": func(rt *rapid.T) {
 				require.Equal(rt, len(want), m.Len())
 				for i := range 61 {
-					got, found := m.Get([]byte("before "), rowmap.Hash(keyRow(i)), keyRow(i))
+					got, _, found := m.Get([]byte("before "), rowmap.Hash(keyRow(i)), keyRow(i))
 					value, wanted := want[i]
 					require.Equal(rt, wanted, found, "key %d", i)
 					require.Equal(rt, "before "+value, string(got))
@@ -71,16 +71,16 @@ func TestMapForgetsWhatItHasNoRoomFor(t *testing.T) {
 			n = 200 + rng.IntN(4000)
 		}
 		value := fmt.Sprintf("%d:%0*d", round, n, i)
-		m.Set(rowmap.Hash(row), row, []byte(value))
+		m.Set(rowmap.Hash(row), row, []byte(value), true)
 		want[i] = value
-		got, found := m.Get(nil, rowmap.Hash(row), row)
-		require.True(t, found, "what was put in last is there")
+		got, present, found := m.Get(nil, rowmap.Hash(row), row)
+		require.True(t, found && present, "what was put in last is there")
 		require.Equal(t, value, string(got))
 	}
 	here := 0
 	for i := range 3000 {
 		row := keyRow(i)
-		if got, found := m.Get(nil, rowmap.Hash(row), row); found {
+		if got, _, found := m.Get(nil, rowmap.Hash(row), row); found {
 			here++
 			require.Equal(t, want[i], string(got))
 		}
@@ -93,7 +93,7 @@ func TestMapForgetsWhatItHasNoRoomFor(t *testing.T) {
 func TestMapSetsInPlace(t *testing.T) {
 	m, region := newMap(t, 8)
 	for i := range 100_000 {
-		m.Set(rowmap.Hash(keyRow(i%100)), keyRow(i%100), fmt.Appendf(nil, "%08d", i))
+		m.Set(rowmap.Hash(keyRow(i%100)), keyRow(i%100), fmt.Appendf(nil, "%08d", i), true)
 	}
 	require.Equal(t, 100, m.Len())
 	require.EqualValues(t, 32<<10, region.Bytes(), "one page does")
@@ -103,15 +103,27 @@ func TestMapRefusesWhatIsTooLarge(t *testing.T) {
 	m, _ := newMap(t, 2)
 	row := keyRow(1)
 	for _, n := range []int{0, 1, 100, rowmap.MaxBytes - len(row)} {
-		m.Set(rowmap.Hash(row), row, make([]byte, n))
-		got, found := m.Get(nil, rowmap.Hash(row), row)
+		m.Set(rowmap.Hash(row), row, make([]byte, n), true)
+		got, _, found := m.Get(nil, rowmap.Hash(row), row)
 		require.True(t, found)
 		require.Len(t, got, n)
 	}
-	m.Set(rowmap.Hash(row), row, make([]byte, rowmap.MaxBytes-len(row)+1))
+	m.Set(rowmap.Hash(row), row, make([]byte, rowmap.MaxBytes-len(row)+1), true)
 	require.False(t, m.Has(rowmap.Hash(row), row), "nor is what it had before still there")
-	m.Set(rowmap.Hash([]byte{'x'}), nil, nil)
+	m.Set(rowmap.Hash([]byte{'x'}), nil, nil, true)
 	require.Zero(t, m.Len())
+}
+
+func TestMapTellsEmptyFromAbsent(t *testing.T) {
+	m, _ := newMap(t, 1)
+	row := keyRow(1)
+	for _, there := range []bool{true, false, true} {
+		m.Set(rowmap.Hash(row), row, nil, there)
+		got, present, found := m.Get(nil, rowmap.Hash(row), row)
+		require.True(t, found)
+		require.Equal(t, there, present)
+		require.Empty(t, got)
+	}
 }
 
 // Maps share a region; one that comes too late for a page keeps nothing.
@@ -119,8 +131,8 @@ func TestMapWithoutAPageKeepsNothing(t *testing.T) {
 	first, region := newMap(t, 1)
 	second := rowmap.New(region, 1)
 	row := keyRow(1)
-	first.Set(rowmap.Hash(row), row, nil)
-	second.Set(rowmap.Hash(row), row, nil)
+	first.Set(rowmap.Hash(row), row, nil, true)
+	second.Set(rowmap.Hash(row), row, nil, true)
 	require.Equal(t, 1, first.Len())
 	require.Zero(t, second.Len())
 }
@@ -134,6 +146,6 @@ func BenchmarkSet(b *testing.B) {
 	}
 	for b.Loop() {
 		row := rows[rng.IntN(len(rows))]
-		m.Set(rowmap.Hash(row), row, value)
+		m.Set(rowmap.Hash(row), row, value, true)
 	}
 }

@@ -74,19 +74,35 @@ func (p *page) takeBack(n int) {
 	p.free = n + 1
 }
 
-// rowIn returns a slot's row, nil if it is free, and its value.
-func rowIn(slot []byte) (row, value []byte) {
-	rowLen, valueLen := int(binary.LittleEndian.Uint16(slot)), int(binary.LittleEndian.Uint16(slot[2:]))
+// absent, in the length of a value, says that there is no such row.
+const absent = 1 << 15
+
+// rowIn returns a slot's row, nil if it is free.
+func rowIn(slot []byte) []byte {
+	rowLen := int(binary.LittleEndian.Uint16(slot))
 	if rowLen == 0 {
-		return nil, nil
+		return nil
 	}
-	body := slot[headerBytes:]
-	return body[:rowLen], body[rowLen : rowLen+valueLen]
+	return slot[headerBytes : headerBytes+rowLen]
+}
+
+// valueIn returns the value of a slot's row; present is false if there is no such row.
+func valueIn(slot []byte) (value []byte, present bool) {
+	from := headerBytes + int(binary.LittleEndian.Uint16(slot))
+	length := int(binary.LittleEndian.Uint16(slot[2:]))
+	if length == absent {
+		return nil, false
+	}
+	return slot[from : from+length], true
 }
 
 // fill writes a row and its value into a slot that has room.
-func fill(slot, row, value []byte) {
-	binary.LittleEndian.PutUint16(slot, uint16(len(row)))       //nolint:gosec // below MaxBytes
-	binary.LittleEndian.PutUint16(slot[2:], uint16(len(value))) //nolint:gosec // below MaxBytes
+func fill(slot, row, value []byte, present bool) {
+	length := len(value)
+	if !present {
+		length = absent
+	}
+	binary.LittleEndian.PutUint16(slot, uint16(len(row)))   //nolint:gosec // below MaxBytes
+	binary.LittleEndian.PutUint16(slot[2:], uint16(length)) //nolint:gosec // below MaxBytes
 	copy(slot[headerBytes+copy(slot[headerBytes:], row):], value)
 }
