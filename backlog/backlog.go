@@ -278,6 +278,17 @@ func (b *Backlog) WaitSynced(ctx context.Context, off uint64) error {
 // throttle with it before they take the lock under which they Append.
 func (b *Backlog) WaitRoom(ctx context.Context) error { return b.log.WaitRoom(ctx) }
 
+// HasRoom says whether WaitRoom would return at once.
+func (b *Backlog) HasRoom() bool { return b.log.HasRoom() }
+
+// TrySafe does for the records appended so far what can be done without waiting: under the policies that acknowledge what is written it
+// writes them, unless somebody else is writing. The caller looks at Safe afterwards.
+func (b *Backlog) TrySafe() {
+	if b.shipsUnsynced() {
+		b.log.TryWrite()
+	}
+}
+
 // RequestSync starts the fsync of the bytes up to off in the background; it never blocks.
 func (b *Backlog) RequestSync(off uint64) { b.log.RequestSync(off) }
 

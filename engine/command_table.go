@@ -15,7 +15,9 @@ type Command struct {
 
 	name  string // lower case
 	write bool   // runs under the sequencer, refused on a replica
-	run   handler
+	// keyRowsOnly says that it looks at the rows of its keys and no further.
+	keyRowsOnly bool
+	run         handler
 }
 
 // What a command does to the keyspace: the column "kind" of the table below.
@@ -217,11 +219,13 @@ const longestName = len("xgroup|createconsumer")
 func (c *Command) Name() string { return c.name }
 
 func newCommand(name string, kind int, run handler) *Command {
+	spec := command.LookupFull([]byte(name))
 	return &Command{
-		Spec:  command.LookupFull([]byte(name)),
-		name:  name,
-		write: kind == writes,
-		run:   run,
+		Spec:        spec,
+		name:        name,
+		write:       kind == writes,
+		keyRowsOnly: spec.Group == "string" || spec.Group == "generic",
+		run:         run,
 	}
 }
 

@@ -62,6 +62,8 @@
 //
 // Top to bottom; nobody takes a lock while holding one further down. No fsync, no network and no callback under any but roles.
 //
+//	conn.mu, line.mu            server: which end of the wire a connection has, and whether it is still open
+//	loop.mu, poller.mu          server: a loop's inbox, and how to wake it
 //	replica.Node's role lock    changes of role call BecomeLeader, BecomeFollower and Adopt
 //	Engine.roles                one change of role or adoption at a time; waits for the applier and for meta.db
 //	Engine.seq                  the sequencer; appends to the backlog and commits to the memtable under it

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"replogd/engine/keys"
 	"replogd/engine/resp"
 	"replogd/wal"
 )
@@ -38,23 +37,29 @@ const consistentTries = 3
 func (e *Engine) Exec(ctx context.Context, s *Session, reqs []Request, w *resp.Writer) {
 	for len(reqs) > 0 {
 		n, mark := 1, w.Len()
-		if !reqs[0].Cmd.write {
-			e.execRead(s, reqs[0], w)
+		if run := writeRun(reqs); len(run) > 0 {
+			n = e.execWrites(ctx, s, run, w)
+		} else {
+			_ = e.execRead(s, reqs[0], w) // answered, or nobody reads on
 			if s.call.again {
 				e.execAgain(ctx, s, reqs[0], w, mark)
 			}
-		} else {
-			for n < len(reqs) && n < maxRunCommands && reqs[n].Cmd.write {
-				n++
-			}
-			n = e.execWrites(ctx, s, reqs[:n], w)
 		}
 		reqs = reqs[n:]
 	}
 }
 
-// execRead runs one read beside the writers.
-func (e *Engine) execRead(s *Session, r Request, w *resp.Writer) {
+// writeRun returns the writes that reqs begin with, at most maxRunCommands.
+func writeRun(reqs []Request) []Request {
+	n := 0
+	for n < len(reqs) && n < maxRunCommands && reqs[n].Cmd.write {
+		n++
+	}
+	return reqs[:n]
+}
+
+// execRead runs one read beside the writers. It returns ErrUnread or resp.ErrLong if the reply was not finished, else nil.
+func (e *Engine) execRead(s *Session, r Request, w *resp.Writer) error {
 	start := time.Now()
 	ds := e.acquire()
 	defer ds.release()
@@ -62,11 +67,17 @@ func (e *Engine) execRead(s *Session, r Request, w *resp.Writer) {
 	err := e.runCall(s, ds, nil, r, w, start.UnixMilli(), true)
 	if err != nil {
 		w.Truncate(mark)
-		if !errors.Is(err, ErrUnread) {
+		switch {
+		case errors.Is(err, resp.ErrLong):
+			return err // it will be run again, and counted then
+		case errors.Is(err, ErrUnread):
+		default:
 			w.Error(e.storeError(err))
+			err = nil
 		}
 	}
 	r.Cmd.done(start, w, mark)
+	return err
 }
 
 // execAgain runs a read that has something to store under the sequencer. Where writes are refused, on a replica above all, the reply it has
@@ -144,25 +155,12 @@ func (e *Engine) warm(s *Session, reqs []Request) {
 	}
 	ds := e.acquire()
 	defer ds.release()
-	if ds.fileBytes.Load() <= e.o.BlockCacheBytes/2 {
+	if e.resident(ds) {
 		return
 	}
-	id := (*ds.dbIDs.Load())[s.DB]
-	row := s.warmBuf
-	for i := range reqs {
-		k := reqs[i].Cmd.Spec.Keys
-		last := k.Last
-		if last < 0 {
-			last += len(reqs[i].Args)
-		}
-		for at := k.First; at > 0 && at <= last && at < len(reqs[i].Args); at += max(k.Step, 1) {
-			row = keys.AppendKey(row[:0], id, reqs[i].Args[at])
-			if err := ds.warm(row); err != nil {
-				break // the run will meet it again, and answer it
-			}
-		}
-	}
-	s.warmBuf = shrink(row)
+	e.eachKeyRow(s, ds, reqs, func(row []byte) bool {
+		return ds.warm(row) == nil // the run will meet an error again, and answer it
+	})
 }
 
 // makeRoom slows a writer down, before it takes the sequencer, while the store or the log is behind.

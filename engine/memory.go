@@ -131,10 +131,7 @@ func (m *memory) bytes() int64 {
 func (m *memory) waitRoom(ctx context.Context) error {
 	for {
 		changed := m.drained.next()
-		m.mu.RLock()
-		full := len(m.mu.frozen) >= maxFrozen && m.mu.active.Bytes() >= m.limit
-		m.mu.RUnlock()
-		if !full {
+		if !m.full() {
 			return nil
 		}
 		select {
@@ -143,6 +140,13 @@ func (m *memory) waitRoom(ctx context.Context) error {
 			return fmt.Errorf("wait for the keyspace's memory to be written to disk: %w", ctx.Err())
 		}
 	}
+}
+
+// full says that there is no room for more rows until a table has been drained.
+func (m *memory) full() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.mu.frozen) >= maxFrozen && m.mu.active.Bytes() >= m.limit
 }
 
 // view is the keyspace as of one commit. It must be closed: it keeps files and memory from being given back.

@@ -157,6 +157,19 @@ func (ds *dataset) warm(row []byte) error {
 	return err
 }
 
+// atHand says whether a look at the row goes no further than memory.
+func (ds *dataset) atHand(row []byte) bool {
+	if ds.filters.lacks(row) {
+		return true
+	}
+	if ds.cache.region != nil {
+		lacks, _ := ds.cache.lacks(row)
+		return !lacks
+	}
+	_, _, found := ds.mem.find(row)
+	return found
+}
+
 // fetch reads a row past the cache and puts it in.
 func (ds *dataset) fetch(row []byte, version uint64) (value []byte, ok bool, err error) {
 	value, ok, err = ds.get(row)

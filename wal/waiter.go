@@ -390,3 +390,6 @@ func (l *Log) abandonRoom(w *waiter) {
 		l.releaseWriterLocked()
 	}
 }
+
+// HasRoom says whether WaitRoom would return at once, with or without an error.
+func (l *Log) HasRoom() bool { return l.pending.Load() <= l.o.MaxPendingBytes || l.Health() != nil }

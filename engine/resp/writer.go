@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -21,6 +22,10 @@ type Writer struct {
 	// more if it wants to be called again. An error ends the reply.
 	HandOut func(p []byte) (taken int, more bool, err error)
 
+	// Limit, if positive, bounds the length of a reply: Portion fails with ErrLong
+	// once more than so many bytes are there, and the reply is taken back.
+	Limit int
+
 	buf  []byte
 	out  int  // bytes handed out since Reset; buf follows them
 	torn bool // a reply was broken off, see Torn
@@ -29,9 +34,15 @@ type Writer struct {
 // portion is how much is written between two calls of HandOut.
 const portion = 256 << 10
 
+// ErrLong is returned by Portion when Limit is passed.
+var ErrLong = errors.New("resp: reply longer than its limit")
+
 // Portion is called by whoever writes a long reply, between two elements of it:
 // at times it hands out what there is. After an error nobody reads on.
 func (w *Writer) Portion() error {
+	if w.Limit > 0 && len(w.buf) > w.Limit {
+		return ErrLong
+	}
 	if len(w.buf) < portion || w.HandOut == nil {
 		return nil
 	}
