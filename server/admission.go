@@ -74,7 +74,7 @@ func (c *conn) debugAllowed(cfg *config.Config) bool {
 	case "yes":
 		return true
 	case "local":
-		return c.local()
+		return c.local
 	}
 	return false
 }

@@ -98,7 +98,7 @@ func (c *conn) info(now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
 		"qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=0 omem=%d tot-mem=%d events=%s cmd=%s user=default redir=-1 resp=%d",
-		c.id, c.addr, c.laddr, c.fd, c.getName(), int64(now.Sub(c.created).Seconds()), int64(idle.Seconds()), c.flagString(), c.db.Load(),
+		c.id, c.addr, c.laddr, c.fd.Load(), c.getName(), int64(now.Sub(c.created).Seconds()), int64(idle.Seconds()), c.flagString(), c.db.Load(),
 		c.subs.counts[channels].Load(), c.subs.counts[patterns].Load(), c.subs.counts[shards].Load(), c.multi.Load(),
 		query, max(capacity-query, 0), c.argvMem.Load(), c.multiMem.Load(), c.replyCap.Load(), c.replyPeak.Load(), c.owed.Load(), c.queued.Load(), c.memory(),
 		c.events(), c.lastCommandName(), c.proto.Load())

@@ -30,12 +30,13 @@ const (
 type conn struct {
 	srv     *Server
 	id      int64
-	nc      net.Conn
-	sock    *socket // of nc; the connection's goroutine reads and writes it
-	addr    string  // as CLIENT LIST shows it
+	nc      net.Conn // while it has a goroutine, else nil. Its owner changes nc and line under mu, and reads them without
+	line    *line    // while a loop has it, else nil
+	sock    *socket  // of nc; the connection's goroutine reads and writes it
+	addr    string   // as CLIENT LIST shows it
 	laddr   string
 	unix    bool
-	fd      int
+	local   bool // the client is on this machine: the Unix socket or the loopback interface
 	created time.Time
 	ctx     context.Context // ends when the connection is killed or the server stops
 	cancel  context.CancelFunc
@@ -46,6 +47,7 @@ type conn struct {
 	libVer     atomic.Pointer[string]
 	lastCmd    atomic.Pointer[entry]
 	flags      atomic.Uint32
+	fd         atomic.Int64 // -1: unknown
 	db         atomic.Int32
 	proto      atomic.Int32
 	lastActive atomic.Int64              // UnixNano of the last read
@@ -71,7 +73,7 @@ type conn struct {
 		blocked *blocked // a wait that others may end
 	}
 
-	// Everything below belongs to the connection's goroutine.
+	// Everything below belongs to the connection's goroutine, or to its loop.
 	session       engine.Session
 	w             resp.Writer
 	parser        resp.Parser
@@ -92,11 +94,21 @@ type conn struct {
 	handOut       func(p []byte) (taken int, more bool, err error) // sendPortion
 	streamUntil   time.Time                                        // when the present run's replies are no longer sent in portions
 	commands      uint64                                           // executed and not yet added to the server's count
+	sent          int                                              // bytes of w that have been written to the socket
+	calm          int                                              // rounds of the goroutine without anything that needs one
+
+	// Of a loop's connection.
+	loop     *loop
+	runAt    []int // where in buf run's commands begin
+	listed   bool  // in loop.ready or loop.next
+	ends     bool  // the peer has ended its side, perhaps behind what there is to read
+	withheld bool  // in loop.held: its replies wait for the log, and it is not read from
+	unread   bool  // meanwhile there is something to read
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
-		srv: s, id: s.clients.nextID.Add(1), nc: nc, sock: newSocket(nc), fd: fileDescriptor(nc), created: time.Now(),
+		srv: s, id: s.clients.nextID.Add(1), created: time.Now(),
 		authenticated: s.cfg.Current().RequirePass == "",
 		runLimit:      minRun,
 	}
@@ -107,6 +119,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 	} else {
 		c.addr, c.laddr = nc.RemoteAddr().String(), nc.LocalAddr().String()
 	}
+	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+	c.local = c.unix || ok && tcp.IP.IsLoopback()
+	c.setEnd(nc, nil)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.w.Proto = 2
 	c.multi.Store(-1)
@@ -126,20 +141,59 @@ func fileDescriptor(nc net.Conn) int {
 	return fd
 }
 
-// local says whether the client is on this machine: the Unix socket or the loopback interface.
-func (c *conn) local() bool {
-	if c.unix {
-		return true
+// setEnd exchanges the connection's end of the wire; one of the two is nil. The old one is closed already.
+func (c *conn) setEnd(nc net.Conn, line *line) {
+	if line != nil {
+		c.fd.Store(int64(line.number()))
+	} else {
+		c.fd.Store(int64(fileDescriptor(nc)))
 	}
-	a, ok := c.nc.RemoteAddr().(*net.TCPAddr)
-	return ok && a.IP.IsLoopback()
+	c.mu.Lock()
+	c.nc, c.line = nc, line
+	c.mu.Unlock()
+	c.sock, c.writeDeadline = nil, time.Time{}
+	if nc != nil {
+		c.sock = newSocket(nc)
+	}
+	if c.killed() { // perhaps it was the old one that kill has seen
+		c.hangUp()
+	}
 }
 
-// kill ends the connection from another goroutine: whatever it is doing fails or is cancelled, and its goroutine cleans up.
+// closeEnd closes it.
+func (c *conn) closeEnd() {
+	if c.line != nil {
+		c.line.close()
+	} else {
+		_ = c.nc.Close() // the peer is gone or told
+	}
+}
+
+// kill ends the connection from another goroutine: whatever it is doing fails or is cancelled, and its owner cleans up.
 func (c *conn) kill() {
 	c.flags.Or(flagKilled)
 	c.cancel()
-	_ = c.nc.Close() // a second close is harmless
+	c.hangUp()
+}
+
+func (c *conn) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.line != nil {
+		c.line.hangUp()
+	} else {
+		_ = c.nc.Close() // a second close is harmless
+	}
+}
+
+// peerGone says whether the client has closed its side.
+func (c *conn) peerGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.line != nil {
+		return c.line.gone()
+	}
+	return peerGone(c.nc)
 }
 
 func (c *conn) killed() bool { return c.flags.Load()&flagKilled != 0 }

@@ -37,6 +37,9 @@ func (c *conn) dispatch(args [][]byte) {
 	if e != nil {
 		c.lastCmd.Store(e)
 	}
+	if e == nil || !e.loops {
+		c.calm = 0
+	}
 	if e == nil || e.keyspace == nil || c.tx.open {
 		c.runKeyspace()
 	}
@@ -133,7 +136,12 @@ func (c *conn) runKeyspace() {
 	c.streamReplies()
 	c.parts().engine.Exec(c.ctx, &c.session, c.run, &c.w)
 	c.w.HandOut = nil
-	c.commands += uint64(n)
+	c.executed(start, n)
+}
+
+// executed is what follows upon the execution of the first n commands of a run, whose replies begin at start; the others are forgotten.
+func (c *conn) executed(start, n int) {
+	c.commands += uint64(n) //nolint:gosec // a count
 	replies := c.w.Since(start)
 	c.srv.stats.countErrors(replies)
 	if len(replies) > maxRunReplies {

@@ -13,14 +13,23 @@
 //
 // # One connection
 //
-// A goroutine per connection runs this loop (readloop.go):
+// Every connection goes through this, over and over:
 //
 //	read  ->  parse every complete command  ->  admit  ->  run  ->  wait until safe  ->  one write
 //
-// Consecutive keyspace commands go to engine.Exec as one run; a server command ends the run before it, so that each command sees
+// Consecutive keyspace commands go to the engine as one run; a server command ends the run before it, so that each command sees
 // what those before it did (AUTH, SELECT, REPLICAOF ...). Replies are written in portions when they grow large.
 //
-// A command that waits (WAIT, a pause; later BLPOP and its kin) does so in its connection's goroutine through conn.block: what is
+// Who does it is one of two (Linux; elsewhere always the second):
+//
+//   - A loop (loop.go), a goroutine that serves many connections and takes each step for all that are ready: so the writes of a round share a
+//     write of the log, and nobody is woken for any of it. A loop runs only what is short and waits for nothing (loop_conn.go). The wait for
+//     an fsync is the committer's (committer.go); meanwhile the loop serves others.
+//   - A goroutine of the connection's own (readloop.go), as soon as it asks for more than that: a command that may wait or run for long, a
+//     transaction, a subscription, long arguments or replies, a row that may have to come from the disk, a store that is behind. After a
+//     while of ordinary commands it joins a loop again.
+//
+// A command that waits (WAIT, a pause; later BLPOP and its kin) does so in its connection's own goroutine through conn.block: what is
 // owed to the client is written first, CLIENT LIST shows the flag b, a change of role or CLIENT UNBLOCK can end it (a pause only
 // CLIENT UNPAUSE or its own end), and the housekeeper notices when the peer has gone. PSYNC and SYNC hand the connection to replica.Node in the same way.
 //
@@ -31,7 +40,8 @@
 // Messages of publishers reach a subscriber through its outbox (outbox.go), whose goroutine writes them; its replies go the same way. The hub
 // (hub.go) knows who has subscribed. A PUBLISH on a master goes into the log as a record that changes no key, for the replicas' subscribers.
 //
-// State that other goroutines read (CLIENT LIST, INFO) is published in atomics of conn; everything else belongs to the goroutine.
+// State that other goroutines read (CLIENT LIST, INFO) is published in atomics of conn; everything else belongs to the
+// goroutine or the loop.
 // A handler gets the connection and the arguments and appends one reply to conn.w, so a transaction runs the same handlers later, and a
 // script can run them with a connection of its own.
 //

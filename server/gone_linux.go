@@ -18,11 +18,13 @@ func peerGone(nc net.Conn) bool {
 		return false
 	}
 	gone := false
-	err = raw.Control(func(fd uintptr) {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // a file descriptor
-		if n, perr := unix.Poll(fds, 0); perr == nil && n > 0 {
-			gone = fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
-		}
-	})
+	err = raw.Control(func(fd uintptr) { gone = hungUp(int(fd)) }) //nolint:gosec // a descriptor
 	return err == nil && gone
+}
+
+// hungUp is peerGone of a descriptor.
+func hungUp(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // a descriptor
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 }

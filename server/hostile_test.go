@@ -170,8 +170,7 @@ func TestSlowReader(t *testing.T) {
 	for range 100 {
 		require.Equal(t, "+OK\r\n", other.do("SET", "k", "v"))
 	}
-	list := bulk(other.do("CLIENT", "LIST"))
-	require.Contains(t, list, "events=rw")
+	require.Eventually(t, func() bool { return strings.Contains(other.do("CLIENT", "LIST"), "events=rw") }, patience, time.Millisecond)
 	require.Equal(t, ":1\r\n", other.do("CLIENT", "KILL", "ADDR", slow.nc.LocalAddr().String()))
 	require.Eventually(t, func() bool { return !strings.Contains(other.do("CLIENT", "LIST"), "events=rw") }, patience, time.Millisecond)
 }

@@ -67,7 +67,7 @@ func (c *conn) overdue(now time.Time, cfg *config.Config) string {
 		return "half a command before authentication"
 	}
 	if since := c.waiting.Load(); since != 0 {
-		if now.Sub(time.Unix(0, since)) > goneCheckAfter && peerGone(c.nc) {
+		if now.Sub(time.Unix(0, since)) > goneCheckAfter && c.peerGone() {
 			return "peer has gone while a command waited"
 		}
 		return c.overSoftLimit(now, cfg)

@@ -1,6 +1,9 @@
 package server
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Bounds of one connection. Those that Redis has as directives (proto-max-bulk-len, client-query-buffer-limit,
 // client-output-buffer-limit, timeout, maxclients) come from the configuration.
@@ -21,6 +24,16 @@ const (
 	maxRunReplies = 1 << 20
 	// maxKeptArgv is the number of argument slots a connection keeps between runs.
 	maxKeptArgv = 4096
+
+	// maxLoopInput and maxLoopReplies are the bytes of unfinished commands, and about the bytes of replies to those that a read has brought,
+	// with which a loop still serves a connection; maxLoopArgs bounds the arguments of one command.
+	maxLoopInput   = 64 << 10
+	maxLoopReplies = 64 << 10
+	maxLoopArgs    = 1024
+	// calmRounds is how many rounds of ordinary commands a connection with a goroutine of its own has before it goes to a loop.
+	calmRounds = 64
+	// loopShare is how many processors there are for each loop.
+	loopShare = 2
 
 	// replyPortion is when accumulated replies are written although more commands are at hand.
 	replyPortion = 256 << 10
@@ -61,3 +74,7 @@ const (
 	// recentTicks is the window of INFO's client_recent_max_* (Redis: some seconds).
 	recentTicks = 40
 )
+
+// loopCount is how many loops there are: enough to keep busy what the machine has besides them, for the clients of this machine, for compaction
+// and for connections that need goroutines.
+func loopCount() int { return max(1, runtime.GOMAXPROCS(0)/loopShare) }

@@ -254,7 +254,7 @@ func (s *Server) accept(ln net.Listener) {
 	}
 }
 
-// admitConn applies maxclients and protected mode and starts the connection's goroutine.
+// admitConn applies maxclients and protected mode and gives the connection to a loop, or a goroutine of its own.
 func (s *Server) admitConn(nc net.Conn) {
 	cfg := s.cfg.Current()
 	if s.clients.len() >= cfg.MaxClients {
@@ -263,7 +263,7 @@ func (s *Server) admitConn(nc net.Conn) {
 		return
 	}
 	c := newConn(s, nc)
-	if cfg.ProtectedMode && cfg.RequirePass == "" && !c.local() {
+	if cfg.ProtectedMode && cfg.RequirePass == "" && !c.local {
 		s.stats.rejectedConns.Add(1)
 		c.cancel()
 		s.refuse(nc, protectedModeText)
@@ -275,8 +275,10 @@ func (s *Server) admitConn(nc net.Conn) {
 	if s.ctx.Err() != nil { // Shutdown may have walked the registry before c was in it
 		c.kill()
 	}
-	s.wg.Add(1)
-	go c.serve()
+	if !s.takeIn(c) {
+		s.wg.Add(1)
+		go c.serve()
+	}
 }
 
 // refuse sends text and closes. When few are being refused the socket is drained for a moment first.

@@ -5,6 +5,8 @@ package server
 import (
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 const rawSyscalls = true
@@ -29,4 +31,10 @@ func rawTransfer(call, fd uintptr, p []byte) (int, syscall.Errno) {
 			return 0, errno
 		}
 	}
+}
+
+// rawPoll asks an epoll instance for events and does not wait for them.
+func rawPoll(ep int, events []unix.EpollEvent) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0) //nolint:gosec // events outlive the call
+	return int(n), errno                                                                                                                                       //nolint:gosec // at most len(events)
 }

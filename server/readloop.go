@@ -13,18 +13,24 @@ import (
 	"replogd/engine/resp"
 )
 
-// serve is the connection's goroutine.
+// serve is the goroutine of a connection that no loop has. It begins with what the loop has left unread, undone and unsent, and ends
+// with the connection, or when a loop takes it.
 func (c *conn) serve() {
+	joined := false
 	defer c.srv.wg.Done()
-	defer c.finish()
+	defer func() {
+		if !joined {
+			c.finish()
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			c.srv.log.Error("BUG: a command panicked; its connection is closed", "client", c.addr, "id", c.id,
 				"command", c.lastCommandName(), "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	for c.fill() && c.drain() && c.flush() {
-		if c.closing {
+	for c.drain() && c.flush() && !c.closing {
+		if joined = c.joinLoop(); joined || !c.fill() {
 			return
 		}
 	}
@@ -36,8 +42,8 @@ func (c *conn) finish() {
 	c.endOutbox()
 	c.cancel()
 	c.unwatch()
-	c.endRun()       // what a panic or a dead peer left unexecuted stays so
-	_ = c.nc.Close() // the peer is gone or told
+	c.endRun() // what a panic or a dead peer left unexecuted stays so
+	c.closeEnd()
 	c.srv.stats.commands.Add(c.commands)
 	c.srv.clients.remove(c)
 }
@@ -55,22 +61,26 @@ func (c *conn) fill() bool {
 	if !c.makeRoom() {
 		return false
 	}
-	c.queryLen.Store(int64(c.e - c.r))
-	c.queryCap.Store(int64(cap(c.buf)))
 	n, err := c.sock.read(c.buf[c.e:])
 	if n > 0 {
-		c.e += n
-		c.queryLen.Store(int64(c.e - c.r))
-		c.lastActive.Store(time.Now().UnixNano())
-		c.srv.stats.netIn.Add(uint64(n))
-		c.srv.stats.reads.Add(1)
-		c.srv.stats.maxQuery.see(int64(c.e - c.r))
+		c.received(n)
 		return true
 	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !c.killed() {
 		c.srv.log.Debug("read from client", "client", c.addr, "err", err)
 	}
 	return false
+}
+
+// received counts n bytes that a read has put behind the others.
+func (c *conn) received(n int) {
+	c.e += n
+	c.queryLen.Store(int64(c.e - c.r))
+	c.queryCap.Store(int64(cap(c.buf)))
+	c.lastActive.Store(time.Now().UnixNano())
+	c.srv.stats.netIn.Add(uint64(n)) //nolint:gosec // never negative
+	c.srv.stats.reads.Add(1)
+	c.srv.stats.maxQuery.see(int64(c.e - c.r))
 }
 
 // makeRoom sees to it that the next read has space. The buffer grows with what has arrived: a client that announces a large bulk
@@ -104,24 +114,18 @@ func (c *conn) makeRoom() bool {
 
 // drain parses and runs every complete command at hand. false ends the connection at once.
 func (c *conn) drain() bool {
-	full, from := c.e == len(c.buf), c.r
+	full, from := c.e > 0 && c.e == len(c.buf), c.r
 	for !c.closing {
-		args, n, err := c.parser.Next(c.buf[c.r:c.e], c.limits())
+		args, n, err := c.nextCommand()
 		if err != nil {
 			return c.protocolError(err)
 		}
 		if n == 0 {
 			break
 		}
-		inline := c.buf[c.r] != '*'
 		c.r += n
 		if len(args) == 0 {
 			continue
-		}
-		if inline { // these alias the parser, which the next command overwrites while a run is still being collected
-			for i, a := range args {
-				args[i] = bytes.Clone(a)
-			}
 		}
 		c.dispatch(args)
 		if len(c.w.Bytes()) >= replyPortion && !c.flush() {
@@ -134,11 +138,27 @@ func (c *conn) drain() bool {
 	}
 	c.publishCommands()
 	c.notePartial(c.r > from)
+	c.widen(full)
+	return true
+}
+
+// nextCommand parses the command at c.r, which it does not move; n is its length, 0 if it is not there yet.
+func (c *conn) nextCommand() (args [][]byte, n int, err error) {
+	args, n, err = c.parser.Next(c.buf[c.r:c.e], c.limits())
+	if len(args) > 0 && c.buf[c.r] != '*' { // inline: these alias the parser, which the next command overwrites while a run is collected
+		for i, a := range args {
+			args[i] = bytes.Clone(a)
+		}
+	}
+	return args, n, err
+}
+
+// widen gives a client whose last read has filled the buffer, as one that pipelines does, a larger one.
+func (c *conn) widen(full bool) {
 	if full && len(c.buf) < pipelineReadBuffer && c.r == c.e {
-		c.buf = make([]byte, pipelineReadBuffer) // this client pipelines: read more at once
+		c.buf = make([]byte, pipelineReadBuffer)
 		c.r, c.e = 0, 0
 	}
-	return true
 }
 
 // limits are those of the next command.
@@ -195,17 +215,22 @@ func (c *conn) flush() bool {
 		return false
 	}
 	if len(c.w.Bytes()) == 0 {
-		c.w.Reset()
-		c.owed.Store(0) // what was sent in portions had been counted
+		c.written() // what was sent in portions had been counted
 		return true
 	}
 	if !c.makeSafe() {
 		return false
 	}
-	ok := c.write(c.w.Bytes())
-	c.w.Reset()
-	c.owed.Store(0)
+	ok := c.write(c.w.Bytes()[c.sent:])
+	c.written()
 	return ok
+}
+
+// written forgets replies that have been sent.
+func (c *conn) written() {
+	c.w.Reset()
+	c.sent = 0
+	c.owed.Store(0)
 }
 
 // makeSafe waits until the log is as safe as appendfsync demands for the replies so far.
@@ -269,6 +294,11 @@ func (c *conn) armWriteDeadline() {
 
 func (c *conn) publishReply(n int) {
 	c.owed.Store(int64(n))
+	c.measureReply(n)
+}
+
+// measureReply keeps the figures of CLIENT LIST and INFO about replies.
+func (c *conn) measureReply(n int) {
 	size := int64(cap(c.w.Bytes()))
 	c.replyCap.Store(size)
 	if int64(n) > c.replyPeak.Load() {

@@ -61,15 +61,17 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // accept loops, connections, housekeeper
 
-	parts    atomic.Pointer[parts] // nil: loading
-	clients  registry
-	listener listeners
-	stats    stats
-	pause    pauses
-	stop     stopping
-	saves    saves
-	hub      hub
-	recovery recovery
+	parts     atomic.Pointer[parts] // nil: loading
+	clients   registry
+	listener  listeners
+	stats     stats
+	pause     pauses
+	stop      stopping
+	saves     saves
+	hub       hub
+	loops     loops
+	committer committer
+	recovery  recovery
 	// engineBase holds the engine's counters at the last CONFIG RESETSTAT.
 	engineBase atomic.Pointer[engine.Stats]
 	linger     chan struct{} // slots of refused connections that are being drained
@@ -93,6 +95,7 @@ func New(o Options) *Server {
 	s.stop.init()
 	s.pause.init()
 	s.hub.init()
+	s.committer.init()
 	s.saves.init(s.started)
 	s.stats.init(s.started)
 	s.table = newCommandTable(o.Config.Current().RenameCommands)
@@ -119,6 +122,9 @@ func (s *Server) Attach(e *engine.Engine, n *replica.Node, b *backlog.Backlog) {
 // Listen opens the configured addresses and begins to serve them. It returns once clients can connect; an address that cannot be
 // had is an error, except those written with a leading '-'.
 func (s *Server) Listen(ctx context.Context) error {
+	if err := s.startLoops(loopCount()); err != nil {
+		return err
+	}
 	if err := s.openListeners(ctx); err != nil {
 		return err
 	}
@@ -152,6 +158,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel()
 	s.listener.close()
 	s.clients.each(func(c *conn) { c.kill() })
+	s.loops.stop()
 	done := make(chan struct{})
 	go func() {
 		s.wg.Wait()

@@ -23,6 +23,7 @@ type entry struct {
 	handle   handler         // set: the server runs it
 	sub      map[string]*entry
 	subs     []*entry // in the spec's order
+	loops    bool     // a loop may run it: it is short and waits for nothing
 
 	// Rejected counts refusals before execution, for both kinds. The others count server commands; the engine has its own.
 	rejected, calls, failed, nanos atomic.Uint64
@@ -73,6 +74,7 @@ func newEntry(spec *command.Spec) *entry {
 	if e.handle == nil {
 		e.keyspace = engine.Lookup([]byte(e.name))
 	}
+	e.loops = loopable(e)
 	for _, ss := range spec.Subcommands {
 		sub := newEntry(ss)
 		e.subs = append(e.subs, sub)
