@@ -9,6 +9,7 @@ import "bytes"
 type placeHints struct {
 	places map[uint64][]byte
 	fronts map[uint64]*zsetFront
+	walks  map[uint64]*setWalk
 }
 
 // maxPlaceHints is how many collections have one. When there are more, all are forgotten: it is a working set or it is not.
@@ -32,12 +33,13 @@ func (h *placeHints) put(uid uint64, row []byte) {
 func (h *placeHints) drop(uid uint64) {
 	delete(h.places, uid)
 	delete(h.fronts, uid)
+	delete(h.walks, uid)
 }
 
 const (
 	// frontRows is how many members a pop fetches at most beyond those it takes.
 	frontRows = 128
-	// maxFronts is how many sorted sets have a front. When there are more, all are forgotten.
+	// maxFronts is how many sorted sets have a front, and how many sets a walk. When there are more, all are forgotten.
 	maxFronts = 256
 )
 
@@ -64,5 +66,33 @@ func (h *placeHints) putFront(uid uint64, f *zsetFront) {
 func (h *placeHints) changed(uid uint64, row []byte) {
 	if f := h.fronts[uid]; f != nil && len(f.members) > 0 && bytes.Compare(row, f.last) <= 0 {
 		f.members, f.extra = nil, 0
+	}
+}
+
+// setWalk holds the members of a set that the next SPOPs take: all that it has between the last one popped and the last one here, in order.
+// SPOP takes them from it; any other change of the set among them empties it.
+type setWalk struct {
+	members     [][]byte
+	first, last []byte // field rows of the first and the last one
+	extra       int64  // as in zsetFront
+}
+
+// walk returns a set's walk, an empty one if nothing is known.
+func (h *placeHints) walk(uid uint64) *setWalk {
+	w := h.walks[uid]
+	if w == nil {
+		if h.walks == nil || len(h.walks) >= maxFronts {
+			h.walks = make(map[uint64]*setWalk)
+		}
+		w = &setWalk{}
+		h.walks[uid] = w
+	}
+	return w
+}
+
+// memberChanged empties a set's walk if the field row, which is written or removed otherwise than by SPOP from it, lies within.
+func (h *placeHints) memberChanged(uid uint64, row []byte) {
+	if w := h.walks[uid]; w != nil && len(w.members) > 0 && bytes.Compare(w.first, row) <= 0 && bytes.Compare(row, w.last) <= 0 {
+		w.members, w.extra = nil, 0
 	}
 }

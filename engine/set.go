@@ -52,6 +52,7 @@ func (x *set) add(member []byte) (added bool, err error) {
 
 // insert adds a member that is known to be absent.
 func (x *set) insert(row, member []byte) {
+	x.memberChanges(row)
 	x.c.setRow(row, nil, false)
 	x.h.Count++
 	if _, ok := resp.ParseInt(member); !ok || x.h.Count > x.c.e.o.Limits().SetIntset {
@@ -64,13 +65,26 @@ func (x *set) del(member []byte) (ok bool, err error) {
 	row := x.c.fieldRow(x.h.UID, member)
 	_, ok, err = x.c.elem(x.h.UID, row)
 	if err == nil && ok {
+		x.memberChanges(row)
 		x.c.deleteRow(row)
 		x.h.Count--
 	}
 	return ok, err
 }
 
-func (x *set) save() error { return x.c.save(&x.k, x.h) }
+// memberChanges notes that a field row is written, or removed otherwise than by SPOP from the walk.
+func (x *set) memberChanges(row []byte) {
+	if !x.c.loading {
+		x.c.e.seq.hints.memberChanged(x.h.UID, row)
+	}
+}
+
+func (x *set) save() error {
+	if x.h.Count == 0 && !x.c.loading {
+		x.c.dropHint(x.h.UID)
+	}
+	return x.c.save(&x.k, x.h)
+}
 
 // members calls fn with every member: integers in order while the set has only few of them, as Redis shows such sets.
 func (c *call) members(h *keys.Head, fn func(member []byte) error) error {

@@ -12,11 +12,10 @@ import (
 // A set that has grown large is walked in the order of its members' hashes from a random place on: every SPOP goes on where the last
 // one stopped. Tombstones of what was popped lie behind it, not in its way, so popping stays as fast at the end as at the beginning.
 func (x *set) popNext() (member []byte, err error) {
-	if x.h.Count <= spopShuffleUpTo {
-		err = x.c.randomFields(&x.h, 1, true, func(m, _ []byte) { member = bytes.Clone(m) })
-	} else {
-		member, err = x.march()
+	if x.h.Count > spopShuffleUpTo {
+		return x.march()
 	}
+	err = x.c.randomFields(&x.h, 1, true, func(m, _ []byte) { member = bytes.Clone(m) })
 	if err != nil {
 		return nil, err
 	}
@@ -27,28 +26,54 @@ func (x *set) popNext() (member []byte, err error) {
 // spopShuffleUpTo is the size up to which a member is drawn from all.
 const spopShuffleUpTo = 32
 
-// march returns the next member of the walk.
+// march takes out the next member of the walk, under the sequencer.
 func (x *set) march() (member []byte, err error) {
-	c := x.c
-	hints := &c.e.seq.hints
-	from, ok := hints.get(x.h.UID)
+	hints := &x.c.e.seq.hints
+	w := hints.walk(x.h.UID)
+	if len(w.members) == 0 {
+		if err := x.fillWalk(w); err != nil {
+			return nil, err
+		}
+	}
+	member, w.members = w.members[0], w.members[1:]
+	if len(w.members) == 0 {
+		w.extra = min(max(2*w.extra, 1), frontRows)
+	}
+	row := x.c.fieldRow(x.h.UID, member)
+	place, _ := hints.get(x.h.UID)
+	hints.put(x.h.UID, append(place[:0], row...))
+	x.c.deleteRow(row)
+	x.h.Count--
+	return member, nil
+}
+
+// fillWalk reads the next member and some more, from behind the last one popped on, or else from the set's beginning.
+func (x *set) fillWalk(w *setWalk) error {
+	from, ok := x.c.e.seq.hints.get(x.h.UID)
 	if !ok {
 		from = keys.AppendFieldPlace(nil, x.h.UID, rand.Uint64()>>16)
 	}
 	lower, upper := keys.UIDBounds(keys.TagField, x.h.UID, x.h.UID)
-	for _, row := range [][]byte{from, lower} {
-		err := c.near(x.h.UID, row, upper, false, func(it *rowIter) (bool, error) {
-			_, field, err := keys.ParseField(it.key())
+	for _, row := range [][]byte{bytes.Clone(from), lower} {
+		err := x.c.near(x.h.UID, row, upper, false, func(it *rowIter) (bool, error) {
+			_, member, err := keys.ParseField(it.key())
 			if err != nil {
 				return false, corruptRow(it.key(), err)
 			}
-			member = bytes.Clone(field)
-			hints.put(x.h.UID, bytes.Clone(it.key()))
-			return false, nil
+			if len(w.members) == 0 {
+				w.first = append(w.first[:0], it.key()...)
+			}
+			w.last = append(w.last[:0], it.key()...)
+			w.members = append(w.members, bytes.Clone(member))
+			return int64(len(w.members)) <= w.extra, nil
 		})
-		if err != nil || member != nil {
-			return member, err
+		if err != nil {
+			w.members = nil
+			return err
+		}
+		if len(w.members) > 0 {
+			return nil
 		}
 	}
-	return nil, corruptCount(&x.h, 0)
+	return corruptCount(&x.h, 0)
 }
