@@ -38,6 +38,7 @@ func (e *Engine) Exec(ctx context.Context, s *Session, reqs []Request, w *resp.W
 	for len(reqs) > 0 {
 		n, mark := 1, w.Len()
 		if run := writeRun(reqs); len(run) > 0 {
+			e.warm(s, run)
 			n = e.execWrites(ctx, s, run, w)
 		} else {
 			_ = e.execRead(s, reqs[0], w) // answered, or nobody reads on
@@ -120,7 +121,6 @@ func (e *Engine) execWrites(ctx context.Context, s *Session, reqs []Request, w *
 		}
 		return len(reqs)
 	}
-	e.warm(s, reqs)
 	e.seq.Lock()
 	defer e.seq.Unlock()
 	mark := w.Len()

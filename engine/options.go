@@ -19,6 +19,7 @@ type Options struct {
 	BlockCacheBytes int64 // cache of table blocks; default 64 MiB
 	RowCacheBytes   int64 // cache of rows of keys and fields in front of the store; default 256 MiB, at least 32, negative: none
 	RowFilterBytes  int64 // filter that knows which rows there are not; default 16 MiB, good for 16 million rows; negative: none
+	PageCacheBytes  int64 // size up to which the store's files are expected to stay in the system's memory, see TryExec; default BlockCacheBytes / 2
 	MemTableBytes   int64 // size of one memtable, of which up to four exist (maxFrozen); default 32 MiB
 
 	// WriteGuard returns the error that refuses a client's writes just now (NOREPLICAS ...), or "". It is called with the
@@ -89,6 +90,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.BlockCacheBytes <= 0 {
 		o.BlockCacheBytes = 64 << 20
+	}
+	if o.PageCacheBytes <= 0 {
+		o.PageCacheBytes = o.BlockCacheBytes / 2
 	}
 	if o.RowFilterBytes == 0 {
 		o.RowFilterBytes = 16 << 20

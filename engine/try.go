@@ -50,12 +50,13 @@ func (e *Engine) behind() bool {
 	return ds.mem.full()
 }
 
-// atHand says whether what the requests look at first is in memory, as far as that can be told quickly: the whole store is, or each
-// request looks at rows of keys only and those are.
+// atHand says whether what the requests look at is in memory, as far as that can be told quickly: the whole store is, be it in the system's
+// page cache, or each request looks at rows of keys only and those are. It may be wrong about the page cache, above all after a start of the
+// machine: then a request waits for the disk once.
 func (e *Engine) atHand(s *Session, reqs []Request) bool {
 	ds := e.acquire()
 	defer ds.release()
-	if e.resident(ds) {
+	if ds.fileBytes.Load() <= e.o.PageCacheBytes {
 		return true
 	}
 	all := true

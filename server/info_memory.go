@@ -34,7 +34,9 @@ func residentBytes() (n uint64, ok bool) {
 	return pages * uint64(os.Getpagesize()), err == nil //nolint:gosec // a page has a positive size
 }
 
-// systemMemory is the machine's memory, read once.
+// SystemMemory is the machine's memory in bytes, 0 where the system does not tell. It is read once.
+func SystemMemory() uint64 { return systemMemory() }
+
 var systemMemory = sync.OnceValue(func() uint64 {
 	b, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
