@@ -194,9 +194,13 @@ var commandsOf = map[string]func(w *worker){
 	},
 	"lpush": func(w *worker) { w.c.queue("LPUSH", "list", w.value) },
 	"rpop":  func(w *worker) { w.c.queue("RPOP", "list") },
-	"hset":  func(w *worker) { w.c.queue("HSET", "hash", w.key(), w.value) },
-	"sadd":  func(w *worker) { w.c.queue("SADD", "set", w.key()) },
-	"zadd":  func(w *worker) { w.c.queue("ZADD", "zset", strconv.Itoa(w.rng.IntN(1_000_000)), w.key()) },
+	// The first hundred elements of a list.
+	"lrange":  func(w *worker) { w.c.queue("LRANGE", "list", "0", "99") },
+	"hset":    func(w *worker) { w.c.queue("HSET", "hash", w.key(), w.value) },
+	"sadd":    func(w *worker) { w.c.queue("SADD", "set", w.key()) },
+	"spop":    func(w *worker) { w.c.queue("SPOP", "set") },
+	"zpopmin": func(w *worker) { w.c.queue("ZPOPMIN", "zset") },
+	"zadd":    func(w *worker) { w.c.queue("ZADD", "zset", strconv.Itoa(w.rng.IntN(1_000_000)), w.key()) },
 }
 
 // Commands lists them.

@@ -23,6 +23,8 @@ type opsCase struct {
 	zipf        float64 // 0: uniform
 	smallCaches bool
 	long        bool
+	after       string // the command that makes a million elements first, most of which are then taken or each of which may be read
+	takes       bool   // command takes elements out: it is sent that many times, not for a time
 }
 
 const opsConns = 50
@@ -41,6 +43,10 @@ func opsScenarios() []Scenario {
 	for _, command := range []string{"incr", "mset", "lpush", "hset", "sadd", "zadd"} {
 		cases = append(cases, opsCase{command: command, fsync: "everysec", pipeline: 16})
 	}
+	for _, c := range []struct{ command, after string }{{"rpop", "lpush"}, {"spop", "sadd"}, {"zpopmin", "zadd"}} {
+		cases = append(cases, opsCase{command: c.command, fsync: "everysec", pipeline: 16, after: c.after, takes: true})
+	}
+	cases = append(cases, opsCase{command: "lrange", fsync: "everysec", pipeline: 16, after: "lpush"})
 	for _, pipeline := range []int{1, 16} {
 		cases = append(cases, opsCase{command: "set", fsync: "no", pipeline: pipeline, long: true})
 	}
@@ -80,6 +86,12 @@ func (c opsCase) about() string {
 	} else {
 		about += "uniform"
 	}
+	if c.after != "" {
+		about += fmt.Sprintf("; on what %s has made of %d elements", c.after, opsKeys)
+	}
+	if c.takes {
+		about += fmt.Sprintf(", of which %d are taken", opsKeys/2)
+	}
 	if c.smallCaches {
 		about += "; caches of replogd that hold a fifth of the data, while Redis holds all of it"
 	}
@@ -88,23 +100,18 @@ func (c opsCase) about() string {
 
 func (c opsCase) scenario() Scenario {
 	return Scenario{Name: c.name(), About: c.about(), Long: c.long, Run: func(ctx context.Context, e *Env) ([]Value, error) {
-		s, err := e.start(ctx, "server", Settings{Fsync: c.fsync, SmallCaches: c.smallCaches})
+		s, err := e.start(ctx, "server", Settings{Fsync: c.fsync, SmallCaches: c.smallCaches, NoRewrites: true})
 		if err != nil {
 			return nil, err
 		}
 		keys := e.scaled(opsKeys)
-		if slices.Contains([]string{"get", "mixed", "set", "mset"}, c.command) {
-			if err := Fill(ctx, s.Addr, keys, opsValue); err != nil {
-				return nil, err
-			}
-			if err := waitRewritten(ctx, s.Addr); err != nil {
-				return nil, err
-			}
-		}
 		load := Load{
 			Command: c.command, Conns: cmp.Or(c.conns, opsConns), Pipeline: c.pipeline, Length: e.length(opsFor), Keys: keys, ValueSize: opsValue, Zipf: c.zipf, Seed: 1,
 		}
-		if err := warmed(ctx, load, s.Addr); err != nil {
+		if c.takes {
+			load.Length, load.Ops = 0, keys/2 // a random choice of members leaves out a good third
+		}
+		if err := c.prepare(ctx, load, s.Addr); err != nil {
 			return nil, err
 		}
 		var o Outcome
@@ -120,6 +127,26 @@ func (c opsCase) scenario() Scenario {
 			{"rate", "ops/s", More, o.PerSecond()}, {"p50", "ms", Less, o.Percentile(50)}, {"p99", "ms", Less, o.Percentile(99)},
 		}, used...), nil
 	}}
+}
+
+// prepare makes what the load works on, and warms the server up unless the load would use it up.
+func (c opsCase) prepare(ctx context.Context, load Load, addr string) error {
+	if slices.Contains([]string{"get", "mixed", "set", "mset"}, c.command) {
+		if err := Fill(ctx, addr, load.Keys, opsValue); err != nil {
+			return err
+		}
+	}
+	if c.after != "" {
+		elements := load
+		elements.Command, elements.Length, elements.Ops, elements.Seed = c.after, 0, load.Keys, 2
+		if _, err := elements.Run(ctx, addr); err != nil {
+			return err
+		}
+	}
+	if c.takes {
+		return nil
+	}
+	return warmed(ctx, load, addr)
 }
 
 // readsBesideWrites: GETs of keys that nobody writes, while eight clients write with an fsync for each answer.

@@ -66,6 +66,7 @@ type Settings struct {
 	ReplicaOf   string // host:port of its master
 	Backlog     string // size of the backlog, such as 4gb; default 1gb. Redis keeps it in memory
 	SmallCaches bool   // caches that hold a small part of the data; nothing to Redis, which holds all of it
+	NoRewrites  bool   // Redis does not rewrite its append-only file by itself
 	Watch       string // host:port of the master that a Sentinel watches
 }
 
@@ -159,6 +160,9 @@ func (s *Server) arguments() ([]string, error) {
 	args := []string{"--port", port, "--dir", s.Dir, "--appendfsync", fsync, "--repl-backlog-size", backlog, "--enable-debug-command", "yes"}
 	if s.Program.Kind == KindRedis {
 		args = append(args, "--save", "", "--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--daemonize", "no")
+	}
+	if s.Program.Kind == KindRedis && s.settings.NoRewrites {
+		args = append(args, "--auto-aof-rewrite-percentage", "0")
 	}
 	if s.Program.Kind == KindReplogd && s.settings.SmallCaches {
 		args = append(args, "--block-cache-size", smallBlockCache, "--row-cache-size", smallRowCache)
