@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tidwall/redcon"
 )
@@ -27,8 +28,12 @@ type Writer struct {
 	Limit int
 
 	buf  []byte
-	out  int  // bytes handed out since Reset; buf follows them
-	torn bool // a reply was broken off, see Torn
+	base []byte      // what buf was before it became big; nil: it has not
+	big  *largeReply // whose memory buf has since then, unless it has outgrown that too
+	head []byte      // of the last bulk string: most of a reply have one length
+	size int         // that length, of head
+	out  int         // bytes handed out since Reset; buf follows them
+	torn bool        // a reply was broken off, see Torn
 }
 
 // portion is how much is written between two calls of HandOut.
@@ -86,14 +91,36 @@ func (w *Writer) Truncate(n int) {
 	w.buf = w.buf[:n-w.out]
 }
 
-// Reset empties the buffer and keeps its memory up to 64 KiB.
+// Reset empties the buffer and keeps its memory up to 64 KiB; what it has taken
+// beyond that others may use.
 func (w *Writer) Reset() {
 	w.out = 0
+	if w.big != nil {
+		largeReplies.Put(w.big)
+		w.buf, w.base, w.big = w.base, nil, nil
+	}
 	if cap(w.buf) > maxKeptReply {
 		w.buf = nil
 		return
 	}
 	w.buf = w.buf[:0]
+}
+
+// largeReply is memory for a reply that is longer than what a Writer keeps. All
+// Writers share what is not in use: else each long reply would leave garbage of
+// twice its length behind.
+type largeReply [512 << 10]byte
+
+var largeReplies = sync.Pool{New: func() any { return new(largeReply) }}
+
+// reserve makes room for n more bytes of a long reply.
+func (w *Writer) reserve(n int) {
+	need := len(w.buf) + n
+	if need <= cap(w.buf) || need <= maxKeptReply || need > len(largeReply{}) || w.big != nil {
+		return // append sees to it
+	}
+	w.big = largeReplies.Get().(*largeReply)
+	w.base, w.buf = w.buf[:0], append(w.big[:0], w.buf...)
 }
 
 // Simple writes a simple string; CR and LF in it become spaces.
@@ -113,7 +140,14 @@ func (w *Writer) Error(s string) {
 func (w *Writer) Int(n int64) { w.buf = redcon.AppendInt(w.buf, n) }
 
 // Bulk writes a bulk string; nil is the empty string, not Null. b is copied.
-func (w *Writer) Bulk(b []byte) { w.buf = redcon.AppendBulk(w.buf, b) }
+func (w *Writer) Bulk(b []byte) {
+	if len(b) != w.size || len(w.head) == 0 {
+		w.size, w.head = len(b), strconv.AppendInt(append(w.head[:0], '$'), int64(len(b)), 10)
+		w.head = append(w.head, "\r\n"...)
+	}
+	w.reserve(len(w.head) + len(b) + len("\r\n"))
+	w.buf = append(append(append(w.buf, w.head...), b...), "\r\n"...)
+}
 
 // BulkString is Bulk for a string.
 func (w *Writer) BulkString(s string) { w.buf = redcon.AppendBulkString(w.buf, s) }
