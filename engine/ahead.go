@@ -16,6 +16,7 @@ const (
 	aheadRows  = 256      // rows of a stretch
 	aheadBytes = 64 << 10 // and about their bytes
 	aheadMost  = 256      // collections that have one
+	aheadArena = 8 << 10  // their memory comes in pieces of so much
 )
 
 // stretch is a part of a collection's rows as the files hold it: every row in [lower, upper). Rows in memory are newer, and looked at
@@ -90,6 +91,7 @@ func (c *call) readAhead(uid uint64, row []byte, back bool) (*stretch, error) {
 	} else {
 		ok = it.First()
 	}
+	var arena []byte
 	for size := 0; ok; {
 		if len(s.rows) == aheadRows || size > aheadBytes {
 			s.cut(it.Key(), back)
@@ -99,8 +101,14 @@ func (c *call) readAhead(uid uint64, row []byte, back bool) (*stretch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("scan keyspace: %w", err)
 		}
-		s.rows = append(s.rows, fileRow{bytes.Clone(it.Key()), bytes.Clone(value)})
-		size += len(it.Key()) + len(value)
+		key := it.Key()
+		if cap(arena)-len(arena) < len(key)+len(value) {
+			arena = make([]byte, 0, max(aheadArena, len(key)+len(value)))
+		}
+		from, mid, to := len(arena), len(arena)+len(key), len(arena)+len(key)+len(value)
+		arena = append(append(arena, key...), value...)
+		s.rows = append(s.rows, fileRow{arena[from:mid:mid], arena[mid:to:to]})
+		size += len(key) + len(value)
 		if back {
 			ok = it.Prev()
 		} else {
