@@ -9,6 +9,7 @@
 //     this node's lineage (Backlog.Check) and between two units; every refusal has a reason that is counted, logged and in INFO.
 //   - Transient conditions are answered with -NOMASTERLINK or -LOADING, never with -ERR.
 //   - A slow or absent replica costs disk. An online one costs feedBufferBytes; a transfer costs one chunk.
+//   - A stream that is not busy is sent at once; a busy one in pieces half a millisecond apart (pace.go).
 //   - A full sync cannot lose data: the log is pinned from the checkpoint's offset until the replica has a cursor of its own, and the
 //     replica keeps and serves its old data until the new is complete, verified and durable, and its master has confirmed that it can
 //     be continued. Only repl-backlog-max-size can take a pinned log. Then the transfer stops, both sides log why, the checkpoint is

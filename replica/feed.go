@@ -303,9 +303,10 @@ func (f *feed) awaitAck(await bool) error {
 // send copies the log to the connection. It holds feedBufferBytes, however far behind the replica is.
 func (f *feed) send(c *backlog.Cursor) error {
 	n, buf := f.n, make([]byte, feedBufferBytes)
-	lastSent := time.Now()
+	p := pace{last: time.Now()}
 	for {
 		at := c.Offset()
+		f.gather(&p, at)
 		k, err := f.read(c, buf)
 		switch {
 		case k > 0:
@@ -316,15 +317,15 @@ func (f *feed) send(c *backlog.Cursor) error {
 				return fmt.Errorf("send stream to replica: %w", err)
 			}
 			n.counts.netOutput.Add(uint64(k)) // #nosec G115 -- a count
-			lastSent = time.Now()
+			p.note(k, time.Now())
 		case err != nil && !errors.Is(err, errIdle):
 			return fmt.Errorf("read log for replica at offset %d: %w", at, err)
-		case f.p.CapaReplogd && time.Since(lastSent) >= n.settings().PingPeriod && at == n.o.Backlog.End():
+		case f.p.CapaReplogd && time.Since(p.last) >= n.settings().PingPeriod && at == n.o.Backlog.End():
 			// at == End: everything was sent, so the last byte sent ended a unit, and the next one will begin a unit.
 			if err := n.writeRaw(f.p.Conn, keepAlive); err != nil {
 				return fmt.Errorf("send keep-alive to replica: %w", err)
 			}
-			lastSent = time.Now()
+			p.last = time.Now()
 		}
 	}
 }
