@@ -15,18 +15,14 @@ const compactionRegrant = 100 * time.Millisecond
 // store that is being opened waits for a compaction that has started, and a freshly received one, whose tables all lie in level 0,
 // starts one at once: a full sync would wait most of a second for work that can as well be done behind it.
 //
-// They also step back while a whole keyspace moves to or from this node (Engine.YieldCompactions), and while many writes come: all want the
-// disk and the cores, and what is compacted a little later is compacted just as well, or better, for there is more of it at a time. Not
-// for ever: from yieldSublevels on they run all the same.
+// They also step back while a whole keyspace moves to or from this node (Engine.YieldCompactions): both want the disk and the cores,
+// and what is compacted a little later is compacted just as well. Not for ever: from yieldSublevels on they run all the same.
 //
 // Lock order: the store's locks, then mu. Of the store's methods only GetAllowedWithoutPermission may be called under mu.
 type compactions struct {
 	db        pebble.DBForCompaction // set once by Register
 	yields    *atomic.Int64          // how many ask compactions to step back
 	sublevels atomic.Int32           // of level 0, when last looked at
-	writes    *atomic.Uint64         // runs of writes that have been committed
-	looked    uint64                 // of them, at the granter's last look
-	busy      atomic.Bool            // there had been many since the one before
 
 	kick chan struct{} // capacity 1: look whether a compaction may start
 	stop chan struct{}
@@ -45,17 +41,14 @@ var _ pebble.CompactionScheduler = (*compactions)(nil)
 // yieldSublevels is how deep level 0 may get while compactions step back: well before writers are slowed (throttleSublevels).
 const yieldSublevels = 12
 
-// busyWrites is how many runs of writes within compactionRegrant are many: a part of what keeps one core busy.
-const busyWrites = 500
-
 // YieldCompactions makes compactions step back until done is called; done may be called again.
 func (e *Engine) YieldCompactions() (done func()) {
 	e.yields.Add(1)
 	return sync.OnceFunc(func() { e.yields.Add(-1) }) // the scheduler looks again by itself
 }
 
-func newCompactions(yields *atomic.Int64, writes *atomic.Uint64) *compactions {
-	return &compactions{yields: yields, writes: writes, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+func newCompactions(yields *atomic.Int64) *compactions {
+	return &compactions{yields: yields, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 // begin lets compactions run. It is called when the store is open.
@@ -102,7 +95,7 @@ func (c *compactions) UpdateGetAllowedWithoutPermission() { kick(c.kick) }
 func (c *compactions) reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if (c.busy.Load() || c.yields.Load() > 0) && c.sublevels.Load() < yieldSublevels {
+	if c.yields.Load() > 0 && c.sublevels.Load() < yieldSublevels {
 		return false
 	}
 	if !c.mu.open || c.mu.running >= c.db.GetAllowedWithoutPermission() || time.Now().Before(c.mu.resume) {
@@ -127,19 +120,11 @@ func (c *compactions) grantLoop() {
 		case <-c.stop:
 			return
 		case <-tick.C:
-			c.look()
 		case <-c.kick:
 		}
 		for c.grant() {
 		}
 	}
-}
-
-// look notes whether there have been many writes since the last look, compactionRegrant ago.
-func (c *compactions) look() {
-	now := c.writes.Load()
-	c.busy.Store(now-c.looked > busyWrites)
-	c.looked = now
 }
 
 // grant starts one waiting compaction if there is a slot for it.

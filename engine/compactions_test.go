@@ -55,7 +55,7 @@ func (s *waitingStore) finishOne() bool {
 }
 
 func TestCompactionsWaitForTheStoreToBeOpen(t *testing.T) {
-	c, s := newCompactions(new(atomic.Int64), new(atomic.Uint64)), &waitingStore{allowed: 2}
+	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 2}
 	s.left.Store(10)
 	c.Register(2, s)
 	ok, _ := c.TrySchedule()
@@ -79,7 +79,7 @@ func TestCompactionsWaitForTheStoreToBeOpen(t *testing.T) {
 }
 
 func TestAFailedGrantGivesItsSlotBack(t *testing.T) {
-	c, s := newCompactions(new(atomic.Int64), new(atomic.Uint64)), &waitingStore{allowed: 1}
+	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 1}
 	c.Register(2, s)
 	defer c.Unregister()
 	c.begin()
@@ -94,7 +94,7 @@ func TestAFailedGrantGivesItsSlotBack(t *testing.T) {
 }
 
 func TestCompactionsRestAfterAnError(t *testing.T) {
-	c, s := newCompactions(new(atomic.Int64), new(atomic.Uint64)), &waitingStore{allowed: 1}
+	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 1}
 	c.Register(2, s)
 	defer c.Unregister()
 	c.begin()
@@ -108,7 +108,7 @@ func TestCompactionsRestAfterAnError(t *testing.T) {
 
 func TestCompactionsStepBackWhileLevel0IsShallow(t *testing.T) {
 	e := &Engine{}
-	c, s := newCompactions(&e.yields, &e.writes), &waitingStore{allowed: 1}
+	c, s := newCompactions(&e.yields), &waitingStore{allowed: 1}
 	c.Register(2, s)
 	defer c.Unregister()
 	c.begin()
@@ -130,35 +130,6 @@ func TestCompactionsStepBackWhileLevel0IsShallow(t *testing.T) {
 	require.False(t, starts(), "somebody else still asks")
 	second()
 	require.True(t, starts())
-}
-
-// While many writes come, compactions wait for a quieter moment, or until level 0 is deep.
-func TestCompactionsStepBackWhileManyWritesCome(t *testing.T) {
-	e := &Engine{}
-	c := newCompactions(&e.yields, &e.writes)
-	c.db = &waitingStore{allowed: 1} // and no granter, whose looks would come between
-	c.begin()
-	starts := func() bool {
-		ok := c.reserve()
-		if ok {
-			c.release()
-		}
-		return ok
-	}
-	c.look()
-	require.True(t, starts())
-	e.writes.Add(busyWrites)
-	c.look()
-	require.True(t, starts(), "not many yet")
-	e.writes.Add(busyWrites + 1)
-	c.look()
-	require.False(t, starts())
-	c.sublevels.Store(yieldSublevels)
-	require.True(t, starts())
-	c.sublevels.Store(0)
-	require.False(t, starts())
-	c.look()
-	require.True(t, starts(), "none came since")
 }
 
 func TestErrorsThatComeBackAreReportedNowAndThen(t *testing.T) {

@@ -58,7 +58,7 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	dir := e.generationDir(gen)
 	o := e.pebbleOptions(e.o.FS)
 	o.EnsureDefaults()
-	scheduler := newCompactions(&e.yields, &e.writes)
+	scheduler := newCompactions(&e.yields)
 	o.Experimental.CompactionScheduler = scheduler
 	o.EventListener = e.pebbleEvents(scheduler)
 	db, err := pebble.Open(dir, o)
