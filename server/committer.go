@@ -18,12 +18,13 @@ type committer struct {
 
 func (m *committer) init() { m.wake = make(chan struct{}, 1) }
 
-// want asks for the log to be made safe up to off.
-func (m *committer) want(off uint64) {
+// want asks for the log to be made safe up to off. It returns how many waits have failed so far: if there are more later, this one may have.
+func (m *committer) want(off uint64) (failures uint64) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.mu.wanted = max(m.mu.wanted, off)
-	m.mu.Unlock()
 	signal(m.wake)
+	return m.mu.failed
 }
 
 // state says whether there is anything asked for that it has not waited for to the end, how many waits have failed, and why the last did.

@@ -35,7 +35,7 @@ type loop struct {
 	held  []*conn       // have replies that are not safe yet; each is withheld
 
 	asked    uint64 // offset that the committer has been asked for; 0: for none
-	failures uint64 // of the committer, that this loop knows of
+	failures uint64 // of the committer, when it was asked
 
 	mu struct {
 		sync.Mutex
@@ -255,7 +255,7 @@ func (l *loop) answer() {
 		for _, c := range l.held {
 			l.asked = max(l.asked, c.session.Need)
 		}
-		l.s.committer.want(l.asked)
+		l.failures = l.s.committer.want(l.asked)
 	}
 }
 
@@ -279,7 +279,7 @@ func (l *loop) release() {
 	if !failed && busy && safe < l.asked {
 		return
 	}
-	l.failures, l.asked = failures, 0
+	l.asked = 0
 	held := l.held
 	l.held = nil
 	for _, c := range held {

@@ -11,13 +11,16 @@ import (
 // loopCommands are commands that a loop runs although Redis does not call them fast: what they do grows with what the client has sent or
 // with the reply, and both are bounded here.
 var loopCommands = nameSet(
-	"set", "setex", "psetex", "mset", "msetnx", "del", "getrange", "substr", "lrange", "lindex", "lset", "zrange", "zrevrange", "hgetall", "hkeys",
-	"hvals", "hmset", "smembers",
+	"set", "setex", "psetex", "mset", "msetnx", "del", "lrange", "lindex", "lset", "hgetall", "hkeys", "hvals", "hmset", "smembers",
 	"ping", "echo", "select", "auth", "hello", "client|setinfo", "client|setname", "client|getname", "client|id",
 )
 
+// longCommands are commands that Redis calls fast and that may take long here, whatever their reply: there is no index of ranks, so the one
+// kind walks over members; the other reads or rewrites a string that may be large.
+var longCommands = nameSet("zrank", "zrevrank", "zcount", "zlexcount", "strlen", "append")
+
 // loopGroups are the groups of which a loop runs the commands that Redis calls fast. Of the others some touch the whole server.
-var loopGroups = nameSet("string", "hash", "list", "set", "sorted-set", "generic", "stream", "bitmap")
+var loopGroups = nameSet("string", "hash", "list", "set", "sorted-set", "generic", "stream")
 
 func nameSet(names ...string) map[string]bool {
 	set := make(map[string]bool, len(names))
@@ -29,7 +32,8 @@ func nameSet(names ...string) map[string]bool {
 
 // loopable says whether a loop may run e.
 func loopable(e *entry) bool {
-	return loopCommands[e.name] || e.keyspace != nil && e.has(command.Fast) && !e.has(command.Blocking) && loopGroups[e.spec.Group]
+	return loopCommands[e.name] ||
+		e.keyspace != nil && e.has(command.Fast) && !e.has(command.Blocking) && loopGroups[e.spec.Group] && !longCommands[e.name]
 }
 
 // drainLooped runs every complete command at hand that a loop may run. false: the next one needs a goroutine; nothing of it has been done.

@@ -53,8 +53,15 @@ func TestLoopCommands(t *testing.T) {
 	for _, name := range []string{"get", "incr", "lpush", "rpop", "sadd", "hset", "zadd", "zpopmin", "expire", "exists", "xadd"} {
 		require.True(t, found[name], name)
 	}
-	for _, name := range []string{"keys", "sort", "sinterstore", "zunionstore", "wait", "exec", "swapdb", "flushall", "psync", "subscribe", "shutdown", "lcs"} {
+	for _, name := range []string{
+		"keys", "sort", "sinterstore", "zunionstore", "wait", "exec", "swapdb", "flushall", "psync", "subscribe", "shutdown", "lcs",
+		"zrank", "zcount", "zrange", "getbit", "getrange", "strlen",
+	} {
 		require.False(t, found[name], name)
+	}
+	for name := range longCommands {
+		loops, known := found[name]
+		require.True(t, known && !loops, name)
 	}
 }
 
