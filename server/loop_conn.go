@@ -16,8 +16,8 @@ var loopCommands = nameSet(
 )
 
 // longCommands are commands that Redis calls fast and that may take long here, whatever their reply: there is no index of ranks, so the one
-// kind walks over members; the other reads or rewrites a string that may be large.
-var longCommands = nameSet("zrank", "zrevrank", "zcount", "zlexcount", "strlen", "append")
+// kind walks over members, or pending entries; the other reads or rewrites a string that may be large.
+var longCommands = nameSet("zrank", "zrevrank", "zcount", "zlexcount", "xautoclaim", "strlen", "append")
 
 // loopGroups are the groups of which a loop runs the commands that Redis calls fast. Of the others some touch the whole server.
 var loopGroups = nameSet("string", "hash", "list", "set", "sorted-set", "generic", "stream")
