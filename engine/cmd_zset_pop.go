@@ -47,7 +47,7 @@ func (x *zset) takeOut(highest bool, count int64) ([]scored, error) {
 	if count <= 0 {
 		return nil, nil
 	}
-	take, remove := x.takeLowest, x.removePopped
+	take, remove := x.takeLowest, x.removeLowest
 	if highest {
 		take, remove = x.takeHighest, x.remove
 	}

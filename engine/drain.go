@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
 	"replogd/engine/memtable"
@@ -40,9 +37,6 @@ const (
 
 	// drainRetry is the pause after a failure.
 	drainRetry = time.Second
-
-	// drainCheckEvery is after how many rows of a file draining asks whether it is still wanted.
-	drainCheckEvery = 4096
 )
 
 // runDrain drains frozen tables until ctx ends.
@@ -167,31 +161,6 @@ func (e *Engine) writeFiles(ctx context.Context, ds *dataset, f *frozenTable) ([
 		return nil, fmt.Errorf("write memtable: %w", err)
 	}
 	return paths, nil
-}
-
-// writeFile writes rows, in order, to a new table file, and fsyncs it.
-func writeFile(ctx context.Context, fs vfs.FS, path string, options sstable.WriterOptions, rows []memtable.Row) error {
-	file, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), options)
-	for i := range rows {
-		row := &rows[i]
-		if row.Deleted() {
-			err = w.Delete(row.Key())
-		} else {
-			err = w.Set(row.Key(), row.Value())
-		}
-		if err == nil && i%drainCheckEvery == 0 {
-			err = ctx.Err()
-		}
-		if err != nil {
-			closeQuietly(w)
-			return err
-		}
-	}
-	return w.Close()
 }
 
 // freezeLocked hands the active table to the drainer, if there is anything that the files do not hold. The caller holds seq.

@@ -178,6 +178,11 @@ func (c *call) setRow(row, value []byte, existed bool) {
 // deleteRow removes a row other than a key's that is there.
 func (c *call) deleteRow(row []byte) { c.tx.change(bytes.Clone(row), len(row), true, true) }
 
+// deleteLowest is deleteRow for the first row of a collection in its table.
+func (c *call) deleteLowest(row []byte) {
+	c.tx.change(bytes.Clone(row), len(row), true, true).lowest = true
+}
+
 // moveExpiry replaces the key's row in the expiry index.
 func (c *call) moveExpiry(k *keyRef, to int64) {
 	from := int64(0)

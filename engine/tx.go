@@ -40,6 +40,7 @@ type rowChange struct {
 	keyLen  int
 	deleted bool
 	fresh   bool // nothing had the row when the run began
+	lowest  bool // deleted, when nothing of its collection stood before it in its table
 	chain   int  // index of another row with the same hash, -1 none
 }
 
@@ -50,7 +51,11 @@ func (r *rowChange) value() []byte { return r.data[r.keyLen:] }
 // memRow is the change as a memtable takes it.
 func (r *rowChange) memRow() memtable.Row {
 	if r.deleted {
-		return memtable.Tombstone(r.key())
+		row := memtable.Tombstone(r.key())
+		if r.lowest {
+			row = row.Lowest()
+		}
+		return row
 	}
 	row := memtable.NewRow(r.data, r.keyLen)
 	if r.fresh {
@@ -135,8 +140,8 @@ func (t *tx) lookup(row []byte) int {
 }
 
 // change notes what becomes of a row: data is its key and new value, or its key alone if it is deleted, and is kept. existed says
-// whether the row was there just before.
-func (t *tx) change(data []byte, keyLen int, deleted, existed bool) {
+// whether the row was there just before. The change is valid until the next one.
+func (t *tx) change(data []byte, keyLen int, deleted, existed bool) *rowChange {
 	key := data[:keyLen:keyLen]
 	i := t.lookup(key)
 	if i < 0 {
@@ -146,12 +151,13 @@ func (t *tx) change(data []byte, keyLen int, deleted, existed bool) {
 	} else {
 		r := &t.rows[i]
 		t.rowBytes -= len(r.data)
-		r.data, r.deleted = data, deleted
+		r.data, r.deleted, r.lowest = data, deleted, false
 	}
 	t.rowBytes += len(data)
 	if t.sorted != nil {
 		t.sorted.Put(t.rows[i].plain())
 	}
+	return &t.rows[i]
 }
 
 // plain is the change as it stands in order among others of the run: a deleted row hides older ones even if it was made in the run.

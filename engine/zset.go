@@ -115,16 +115,19 @@ func (x *zset) move(member []byte, from, to float64) {
 // remove takes out an existing member.
 func (x *zset) remove(member []byte, score float64) {
 	keep := len(x.c.rowBuf)
-	x.scoreChanges(x.scoreRow(score, member))
+	row := x.scoreRow(score, member)
+	x.scoreChanges(row)
+	x.c.deleteRow(row)
+	x.c.deleteRow(x.c.fieldRow(x.h.UID, member))
 	x.c.rowBuf = x.c.rowBuf[:keep]
-	x.removePopped(member, score)
+	x.h.Count--
 }
 
-// removePopped is remove for a member that has been taken from the set's front.
-func (x *zset) removePopped(member []byte, score float64) {
+// removeLowest is remove for the first member in the order of scores, which has been taken from the set's front.
+func (x *zset) removeLowest(member []byte, score float64) {
 	keep := len(x.c.rowBuf)
 	x.c.deleteRow(x.c.fieldRow(x.h.UID, member))
-	x.c.deleteRow(x.scoreRow(score, member))
+	x.c.deleteLowest(x.scoreRow(score, member))
 	x.c.rowBuf = x.c.rowBuf[:keep]
 	x.h.Count--
 }
@@ -196,7 +199,7 @@ func (x *zset) walkAll(back bool, fn func(member []byte, score float64) (bool, e
 	return x.walkScores(lower, upper, back, fn)
 }
 
-// takeLowest collects count members from the lowest score on, under the sequencer, for removePopped. They come from the set's front, which is
+// takeLowest collects count members from the lowest score on, under the sequencer, for removeLowest. They come from the set's front, which is
 // filled anew from where the last pop ended.
 func (x *zset) takeLowest(count int64) ([]scored, error) {
 	hints := &x.c.e.seq.hints

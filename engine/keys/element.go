@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -18,6 +19,7 @@ const (
 	TagOrphan  byte = 0x31  // collections that no key has any more
 	elemPrefix      = 1 + 8 // tag, uid
 	fieldPlace      = 6     // upper bytes of a field's hash
+	listRow         = elemPrefix + 8
 	orphanRow       = 1 + 8
 )
 
@@ -88,6 +90,17 @@ func ParseField(row []byte) (place uint64, field []byte, err error) {
 // AppendIndex appends the row of a list's element. Indexes are the list's own: they grow towards its tail.
 func AppendIndex(dst []byte, uid, index uint64) []byte {
 	return binary.BigEndian.AppendUint64(AppendElements(dst, TagList, uid), index)
+}
+
+// Adjacent says that no row can stand between a and b, which follows it: they are those of a list's neighbours.
+func Adjacent(a, b []byte) bool {
+	return len(a) == listRow && len(b) == listRow && a[0] == TagList && bytes.Equal(a[:elemPrefix], b[:elemPrefix]) &&
+		binary.BigEndian.Uint64(b[elemPrefix:])-binary.BigEndian.Uint64(a[elemPrefix:]) == 1
+}
+
+// SameCollection says whether two rows of elements are of one collection and one table.
+func SameCollection(a, b []byte) bool {
+	return len(a) >= elemPrefix && len(b) >= elemPrefix && a[0] >= TagField && a[0] <= TagGroup && bytes.Equal(a[:elemPrefix], b[:elemPrefix])
 }
 
 // AppendScore appends the row that puts a sorted set's member in the order of scores, then of members.

@@ -22,6 +22,7 @@ const (
 	live    kind = iota
 	fresh        // live, and nothing older than this table has the row
 	deleted      // a tombstone
+	lowest       // a tombstone, and nothing older than this table has a row before it in its collection
 )
 
 // NewRow makes a row of data, whose first keyLen bytes are the key and the rest the value. data is kept and must not change.
@@ -44,6 +45,13 @@ func (r Row) Fresh() Row {
 	return r
 }
 
+// Lowest says of a tombstone that, when it was made, its row was the first of its collection in its table of the keyspace: no older row
+// that begins with the same bytes as far as tables and collections are told apart, and is before it, is left.
+func (r Row) Lowest() Row {
+	r.kind = lowest
+	return r
+}
+
 // Key is read-only and lives as long as the row.
 func (r *Row) Key() []byte { return r.data[:r.keyLen:r.keyLen] }
 
@@ -51,7 +59,10 @@ func (r *Row) Key() []byte { return r.data[:r.keyLen:r.keyLen] }
 func (r *Row) Value() []byte { return r.data[r.keyLen:] }
 
 // Deleted says that the row is a tombstone.
-func (r *Row) Deleted() bool { return r.kind == deleted }
+func (r *Row) Deleted() bool { return r.kind >= deleted }
+
+// WasLowest says that the row is a tombstone of which Lowest holds.
+func (r *Row) WasLowest() bool { return r.kind == lowest }
 
 func (r *Row) size() int64 { return int64(cap(r.data)) + rowOverhead }
 
@@ -122,14 +133,14 @@ func (t *Table) Put(row Row) {
 	if !replaced {
 		return
 	}
-	if row.kind == deleted && old.kind == fresh {
+	if row.Deleted() && old.kind == fresh {
 		t.tree.DeleteHint(row, hint)
 		t.bytes -= old.size() + row.size()
 		return
 	}
 	t.bytes -= old.size()
 	// Whether older tables have the row is what its first write in this one knew.
-	if row.kind != deleted && (row.kind == fresh) != (old.kind == fresh) {
+	if !row.Deleted() && (row.kind == fresh) != (old.kind == fresh) {
 		row.kind = live
 		if old.kind == fresh {
 			row.kind = fresh

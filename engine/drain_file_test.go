@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"replogd/engine/keys"
+	"replogd/engine/memtable"
+)
+
+// Runs of tombstones become range deletions only where nothing older can be between them.
+func TestRemovedRuns(t *testing.T) {
+	list := func(uid uint64, from, to uint64) (rows []memtable.Row) {
+		for i := from; i < to; i++ {
+			rows = append(rows, memtable.Tombstone(keys.AppendIndex(nil, uid, i)))
+		}
+		return rows
+	}
+	scores := func(uid uint64, from, to int, lowest bool) (rows []memtable.Row) {
+		for i := from; i < to; i++ {
+			row := memtable.Tombstone(keys.AppendScore(nil, uid, float64(3*i), []byte("m")))
+			if lowest {
+				row = row.Lowest()
+			}
+			rows = append(rows, row)
+		}
+		return rows
+	}
+	live := func(key []byte) []memtable.Row { return []memtable.Row{memtable.NewRow(key, len(key))} }
+	const n = minRemovedRun
+	for _, tc := range []struct {
+		name string
+		rows [][]memtable.Row
+		want []removedRun // the last one first
+	}{
+		{"nothing", nil, nil},
+		{"neighbours in a list", [][]memtable.Row{list(1, 10, 10+n)}, []removedRun{{0, n - 1}}},
+		{"too few", [][]memtable.Row{list(1, 10, 9+n)}, nil},
+		{"a gap", [][]memtable.Row{list(1, 0, n), list(1, n+1, 2*n+1)}, []removedRun{{n, 2*n - 1}, {0, n - 1}}},
+		{"a gap that leaves too few", [][]memtable.Row{list(1, 0, n/2), list(1, n/2+1, n+1)}, nil},
+		{"two lists", [][]memtable.Row{list(1, 0, n), list(2, n, 2*n)}, []removedRun{{n, 2*n - 1}, {0, n - 1}}},
+		{"a row that lives between", [][]memtable.Row{list(1, 0, n), live(keys.AppendIndex(nil, 1, n)), list(1, n+1, 2*n+1)}, []removedRun{{n + 1, 2 * n}, {0, n - 1}}},
+		{"rows that live around", [][]memtable.Row{live([]byte{keys.TagKey}), list(1, 0, n), live([]byte{keys.TagScore})}, []removedRun{{1, n}}},
+		{"scores that went as the lowest", [][]memtable.Row{scores(1, 0, n, true)}, []removedRun{{0, n - 1}}},
+		{"scores that went otherwise", [][]memtable.Row{scores(1, 0, n, false)}, nil},
+		{"below a lowest one", [][]memtable.Row{scores(1, 0, n-1, false), scores(1, n-1, n, true)}, []removedRun{{0, n - 1}}},
+		{"above the lowest one", [][]memtable.Row{scores(1, 0, n, true), scores(1, n, 2*n, false)}, []removedRun{{0, n - 1}}},
+		{"the lowest of another set", [][]memtable.Row{scores(1, 0, n, false), scores(2, 0, 1, true)}, nil},
+		{"below a row that lives, with a lowest one behind", [][]memtable.Row{scores(1, 0, n, false), live(keys.AppendScore(nil, 1, 3*n, nil)), scores(1, n+1, n+2, true)}, []removedRun{{0, n - 1}}},
+		{"keys", [][]memtable.Row{list(1, 0, n)[:0], func() (rows []memtable.Row) {
+			for i := range 2 * n {
+				rows = append(rows, memtable.Tombstone(keys.AppendKey(nil, 0, fmt.Appendf(nil, "%04d", i))))
+			}
+			return rows
+		}()}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) { require.Equal(t, tc.want, removedRuns(slices.Concat(tc.rows...))) })
+	}
+}
+
+// fileRows are the rows that the store's files show.
+func fileRows(t require.TestingT, n *testNode, tag byte) (rows []string) {
+	it, err := n.e.ds.Load().db.NewIter(&pebble.IterOptions{LowerBound: []byte{tag}, UpperBound: []byte{tag + 1}})
+	require.NoError(t, err)
+	for ok := it.First(); ok; ok = it.Next() {
+		rows = append(rows, string(it.Key()))
+	}
+	require.NoError(t, it.Error())
+	require.NoError(t, it.Close())
+	return rows
+}
+
+// rangeDeletions counts those in the store's files.
+func rangeDeletions(t testing.TB, n *testNode) (count uint64) {
+	levels, err := n.e.ds.Load().db.SSTables(pebble.WithProperties())
+	require.NoError(t, err)
+	for _, level := range levels {
+		for _, table := range level {
+			count += table.Properties.NumRangeDeletions
+		}
+	}
+	return count
+}
+
+// What queues have given away goes from the files as ranges.
+func TestQueuesAreDrainedAsRanges(t *testing.T) {
+	for _, tc := range []struct{ kind, fill, take string }{
+		{"list from its head", "RPUSH q %d", "LPOP q"},
+		{"list from its tail", "RPUSH q %d", "RPOP q"},
+		{"sorted set", "ZADD q %[1]d %[1]d", "ZPOPMIN q"},
+	} {
+		t.Run(tc.kind, func(t *testing.T) {
+			n := newNode(t).lead()
+			defer n.close()
+			// A view keeps compactions from dropping what the ranges cover before they are counted.
+			hold := n.e.ds.Load().view()
+			for i := range 1000 {
+				n.do(fmt.Sprintf(tc.fill, i))
+			}
+			require.NoError(t, n.e.Flush(context.Background()))
+			for range 900 {
+				n.do(tc.take)
+			}
+			before := n.digest()
+			require.NoError(t, n.e.Flush(context.Background()))
+			require.EqualValues(t, 1, rangeDeletions(t, n))
+			hold.close()
+			require.Equal(t, before, n.digest())
+			require.Len(t, append(fileRows(t, n, keys.TagList), fileRows(t, n, keys.TagScore)...), 100)
+		})
+	}
+}
+
+// After any program of queue commands with drains in between, the files hold exactly the rows of the elements that are left.
+func TestDrainedQueuesLeaveWhatIsThere(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := newNode(t).lead()
+		defer n.close()
+		next := 0
+		many := func(count int, line func(i int) string) {
+			for range count {
+				next++
+				n.do(line(next))
+			}
+		}
+		key := func() string { return rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key") }
+		count := func() int { return rapid.IntRange(1, 3*minRemovedRun).Draw(rt, "count") }
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			k := key()
+			switch rapid.SampledFrom([]string{"push", "pop", "zadd", "zpop", "zpopmax", "zrem", "drop", "flush", "flush"}).Draw(rt, "step") {
+			case "push":
+				side := rapid.SampledFrom([]string{"LPUSH", "RPUSH"}).Draw(rt, "side")
+				many(count(), func(i int) string { return fmt.Sprintf("%s l%s %d", side, k, i) })
+			case "pop":
+				side := rapid.SampledFrom([]string{"LPOP", "RPOP"}).Draw(rt, "side")
+				many(count(), func(int) string { return side + " l" + k })
+			case "zadd":
+				spread := rapid.SampledFrom([]int{1, 1000}).Draw(rt, "spread")
+				many(count(), func(i int) string { return fmt.Sprintf("ZADD z%s %d %d", k, i*7919%spread, i%500) })
+			case "zpop":
+				many(count(), func(int) string { return "ZPOPMIN z" + k })
+			case "zpopmax":
+				many(count()/8, func(int) string { return "ZPOPMAX z" + k })
+			case "zrem":
+				many(count(), func(i int) string { return fmt.Sprintf("ZREM z%s %d", k, i*31%500) })
+			case "drop":
+				n.do(rapid.SampledFrom([]string{"DEL l" + k, "LTRIM l" + k + " 70 -70", "DEL z" + k, "RENAME za zb", "COPY la lb REPLACE"}).Draw(rt, "drop"))
+			case "flush":
+				require.NoError(rt, n.e.Flush(context.Background()))
+			}
+		}
+		before := n.digest()
+		require.NoError(rt, n.e.Flush(context.Background()))
+		require.Equal(rt, before, n.digest())
+		left := func(command string) (elements int) {
+			for _, k := range []string{"a", "b"} {
+				reply := n.do(command + k)
+				var size int
+				_, err := fmt.Sscanf(strings.TrimSpace(reply), ":%d", &size)
+				require.NoError(rt, err)
+				elements += size
+			}
+			return elements
+		}
+		n.reclaim()
+		require.Len(rt, fileRows(rt, n, keys.TagList), left("LLEN l"))
+		require.Len(rt, fileRows(rt, n, keys.TagScore), left("ZCARD z"))
+		require.Len(rt, fileRows(rt, n, keys.TagField), left("ZCARD z"))
+	})
+}
