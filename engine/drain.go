@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -131,33 +133,18 @@ func (e *Engine) writeFiles(ctx context.Context, ds *dataset, f *frozenTable) ([
 	var paths []string
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(drainWorkers)
-	write := func(rows []memtable.Row) {
+	write := func(windows iter.Seq[[]memtable.Row]) {
 		path := fs.PathJoin(dir, fmt.Sprintf("%06d.sst", len(paths)))
 		paths = append(paths, path)
-		group.Go(func() error { return writeFile(working, fs, path, ds.tableOptions, rows) })
+		group.Go(func() error { return writeFile(working, fs, path, ds.tableOptions, windows) })
 	}
 	// The state row has a file of its own: it must not stretch the bounds of the others.
-	write([]memtable.Row{memtable.NewRow(append(bytes.Clone(stateRow), f.state...), len(stateRow))})
-	it := f.table.Iter()
-	defer it.Release()
-	var rows []memtable.Row
-	size := 0
-	for ok := it.SeekGE(nil); ok && working.Err() == nil; ok = it.Next() {
-		row := it.Row()
-		rows = append(rows, row)
-		if size += len(row.Key()) + len(row.Value()); size >= drainFileBytes {
-			write(rows)
-			rows, size = make([]memtable.Row, 0, len(rows)), 0
-		}
+	state := []memtable.Row{memtable.NewRow(append(bytes.Clone(stateRow), f.state...), len(stateRow))}
+	write(slices.Values([][]memtable.Row{state}))
+	for _, span := range spansOf(f.table) {
+		write(span.windows())
 	}
-	if len(rows) > 0 {
-		write(rows)
-	}
-	err := group.Wait()
-	if err == nil {
-		err = ctx.Err() // rows may be missing without any file having failed
-	}
-	if err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("write memtable: %w", err)
 	}
 	return paths, nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"iter"
 
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -12,43 +13,99 @@ import (
 )
 
 const (
-	// drainCheckEvery is after how many rows of a file draining asks whether it is still wanted.
-	drainCheckEvery = 4096
+	// drainWindow is how many rows of a file are looked at together; between two windows draining asks whether it is still wanted.
+	drainWindow = 2048
 
 	// minRemovedRun is from how many tombstones on a run of them is written as one range deletion. A range costs each later look into
 	// its file a little, so a few tombstones are cheaper as they are.
 	minRemovedRun = 64
 )
 
-// writeFile writes rows, in order, to a new table file, and fsyncs it.
-func writeFile(ctx context.Context, fs vfs.FS, path string, options sstable.WriterOptions, rows []memtable.Row) error {
+// rowSpan is a part of a frozen table: count rows from the first one on.
+type rowSpan struct {
+	table *memtable.Table
+	first []byte
+	count int
+}
+
+// spansOf cuts a table into spans of about drainFileBytes. The table must not change any more.
+func spansOf(table *memtable.Table) (spans []rowSpan) {
+	it := table.Iter()
+	defer it.Release()
+	size := 0
+	for ok := it.SeekGE(nil); ok; ok = it.Next() {
+		row := it.Row()
+		if len(spans) == 0 || size >= drainFileBytes {
+			spans, size = append(spans, rowSpan{table: table, first: row.Key()}), 0
+		}
+		spans[len(spans)-1].count++
+		size += len(row.Key()) + len(row.Value())
+	}
+	return spans
+}
+
+// windows are the span's rows in order, up to drainWindow at a time. A window is valid until the next one.
+func (s rowSpan) windows() iter.Seq[[]memtable.Row] {
+	return func(yield func([]memtable.Row) bool) {
+		it := s.table.Iter()
+		defer it.Release()
+		window := make([]memtable.Row, 0, min(s.count, drainWindow))
+		ok := it.SeekGE(s.first)
+		for left := s.count; ok && left > 0; left -= len(window) {
+			for window = window[:0]; ok && len(window) < min(left, drainWindow); ok = it.Next() {
+				window = append(window, it.Row())
+			}
+			if !yield(window) {
+				return
+			}
+		}
+	}
+}
+
+// writeFile writes rows, which come in order, to a new table file, and fsyncs it.
+func writeFile(ctx context.Context, fs vfs.FS, path string, options sstable.WriterOptions, windows iter.Seq[[]memtable.Row]) error {
 	file, err := fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), options)
-	if err := writeRows(ctx, w, rows); err != nil {
+	w := rowWriter{Writer: sstable.NewWriter(objstorageprovider.NewFileWritable(file), options)}
+	for rows := range windows {
+		if err = ctx.Err(); err == nil {
+			err = w.write(rows)
+		}
+		if err != nil {
+			closeQuietly(w)
+			return err
+		}
+	}
+	if err := w.endRun(); err != nil {
 		closeQuietly(w)
 		return err
 	}
 	return w.Close()
 }
 
-func writeRows(ctx context.Context, w *sstable.Writer, rows []memtable.Row) error {
-	runs := removedRuns(rows)
+// rowWriter writes rows, in order, to a table file.
+type rowWriter struct {
+	*sstable.Writer
+	removed struct{ first, last []byte } // a run of tombstones that the next rows may go on with; nil: none
+}
+
+func (w *rowWriter) write(rows []memtable.Row) error {
+	runs, lowest := removedRuns(rows)
 	for i := 0; i < len(rows); i++ {
-		if i%drainCheckEvery == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
 		var err error
 		row := &rows[i]
 		switch n := len(runs); {
 		case n > 0 && runs[n-1].from == i:
+			goesOn := i == 0 && w.removed.last != nil && joined(w.removed.last, row.Key(), lowest)
+			if !goesOn {
+				err = w.endRun()
+				w.removed.first = row.Key()
+			}
 			i = runs[n-1].last
+			w.removed.last = rows[i].Key()
 			runs = runs[:n-1]
-			err = w.DeleteRange(row.Key(), append(rows[i].Key(), 0))
 		case row.Deleted():
 			err = w.Delete(row.Key())
 		default:
@@ -61,16 +118,25 @@ func writeRows(ctx context.Context, w *sstable.Writer, rows []memtable.Row) erro
 	return nil
 }
 
+// endRun writes the run of tombstones at hand as a range.
+func (w *rowWriter) endRun() error {
+	first, last := w.removed.first, w.removed.last
+	w.removed.first, w.removed.last = nil, nil
+	if last == nil {
+		return nil
+	}
+	return w.DeleteRange(first, append(last, 0)) // the row itself is the last one in it
+}
+
 // removedRun is rows[from..last], all tombstones, with no older row between the first and the last of them left.
 type removedRun struct{ from, last int }
 
-// removedRuns finds the runs that are worth a range deletion, the last one first. What a queue has given away is such a run: it costs
-// the store one row and not one for each element, and whole files of elements go without being read again.
+// removedRuns finds the runs that are worth a range deletion, the last one first; lowest is the first row for joined. What a queue has given
+// away is such a run: it costs the store one row and not one for each element, and whole files of elements go without being read again.
 //
 // That nothing older is between two tombstones is known of a list's neighbours, and of those of a sorted set's order up to one that was
 // its lowest when it went.
-func removedRuns(rows []memtable.Row) (runs []removedRun) {
-	var lowest []byte // the last row seen of which WasLowest holds
+func removedRuns(rows []memtable.Row) (runs []removedRun, lowest []byte) {
 	for i := len(rows) - 1; i >= 0; {
 		last := i
 		for ; i >= 0 && rows[i].Deleted(); i-- {
@@ -89,10 +155,11 @@ func removedRuns(rows []memtable.Row) (runs []removedRun) {
 			i-- // a row that lives
 		}
 	}
-	return runs
+	return runs, lowest
 }
 
-// joined says of two tombstones that follow each other whether no older row is left between them. lowest is at or behind them.
+// joined says of two tombstones that follow each other whether no older row is left between them. lowest is one, at or behind them,
+// of which WasLowest holds; nil: there is none.
 func joined(key, next, lowest []byte) bool {
 	return keys.Adjacent(key, next) || keys.SameCollection(key, next) && keys.SameCollection(next, lowest)
 }

@@ -61,7 +61,10 @@ func TestRemovedRuns(t *testing.T) {
 			return rows
 		}()}, nil},
 	} {
-		t.Run(tc.name, func(t *testing.T) { require.Equal(t, tc.want, removedRuns(slices.Concat(tc.rows...))) })
+		t.Run(tc.name, func(t *testing.T) {
+			runs, _ := removedRuns(slices.Concat(tc.rows...))
+			require.Equal(t, tc.want, runs)
+		})
 	}
 }
 
@@ -101,12 +104,13 @@ func TestQueuesAreDrainedAsRanges(t *testing.T) {
 			defer n.close()
 			// A view keeps compactions from dropping what the ranges cover before they are counted.
 			hold := n.e.ds.Load().view()
-			for i := range 1000 {
-				n.do(fmt.Sprintf(tc.fill, i))
+			const elements, taken = 3 * drainWindow, 3*drainWindow - 100
+			for i := range elements {
+				n.exec(&n.client, fmt.Sprintf(tc.fill, i))
 			}
 			require.NoError(t, n.e.Flush(context.Background()))
-			for range 900 {
-				n.do(tc.take)
+			for range taken {
+				n.exec(&n.client, tc.take)
 			}
 			before := n.digest()
 			require.NoError(t, n.e.Flush(context.Background()))

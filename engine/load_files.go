@@ -98,7 +98,7 @@ func (f *loadFiles) write(name string, rows []memtable.Row) error {
 		}
 	}
 	path := f.fs.PathJoin(f.dir, name)
-	if err := writeFile(f.ctx, f.fs, path, f.options, last); err != nil {
+	if err := writeFile(f.ctx, f.fs, path, f.options, slices.Chunk(last, drainWindow)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := f.db.Ingest(f.ctx, []string{path}); err != nil {
