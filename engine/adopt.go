@@ -100,6 +100,7 @@ func (e *Engine) switchGeneration(ctx context.Context, dir string, s *state, hs 
 	}
 	old := e.ds.Load()
 	e.install(next, s)
+	e.beginFilter(next)
 	if err := old.retire(ctx); err != nil {
 		// The new generation is in place; what is left of the old one goes at the next start.
 		e.o.Logger.Error("the replaced keyspace could not be closed", "err", err)

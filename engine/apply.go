@@ -23,6 +23,7 @@ type applier struct {
 	buf     []byte
 	session Session
 	w       resp.Writer // replies nobody reads
+	warmer  *rowWarmer  // of a replay, whose caches are cold; nil otherwise
 
 	live      bool       // following, not recovering: subscribers are told what is published
 	published [][][]byte // by the present batch; told once it shows
@@ -95,6 +96,9 @@ func (a *applier) step() error {
 		return err
 	}
 	a.scanner.Feed(a.buf[:n])
+	if a.warmer != nil {
+		a.warmer.warm(a.buf[:n])
+	}
 	for more := true; more; {
 		if err := a.e.waitStore(a.ctx); err != nil {
 			return err

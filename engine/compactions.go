@@ -15,7 +15,7 @@ const compactionRegrant = 100 * time.Millisecond
 // store that is being opened waits for a compaction that has started, and a freshly received one, whose tables all lie in level 0,
 // starts one at once: a full sync would wait most of a second for work that can as well be done behind it.
 //
-// They also step back while a whole keyspace moves to or from this node (Engine.YieldCompactions): both want the disk and the cores,
+// They also step back while a whole keyspace moves to or from this node, or a start replays the log (YieldCompactions): both want the disk and the cores,
 // and what is compacted a little later is compacted just as well. Not for ever: from yieldSublevels on they run all the same.
 //
 // Lock order: the store's locks, then mu. Of the store's methods only GetAllowedWithoutPermission may be called under mu.

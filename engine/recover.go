@@ -15,6 +15,9 @@ const (
 	checkpointDir = "checkpoints"
 )
 
+// replayBuffer is how much of the log a replay takes at a time: the more, the more of the rows that it looks at lie next to each other.
+const replayBuffer = 4 << 20
+
 // progressEvery is how often work that takes long says how far it is.
 const progressEvery = 2 * time.Second
 
@@ -35,6 +38,7 @@ func (e *Engine) recover(ctx context.Context) error {
 	if err := makeDir(e.o.FS, e.o.Dir, e.generationDir(gen)); err != nil {
 		return err
 	}
+	defer e.YieldCompactions()() // to the replay
 	ds, err := e.openStore(gen)
 	if err != nil {
 		return err
@@ -51,7 +55,11 @@ func (e *Engine) recover(ctx context.Context) error {
 		return err
 	}
 	e.install(ds, &s)
-	return e.replay(ctx)
+	if err := e.replay(ctx); err != nil {
+		return err
+	}
+	e.beginFilter(ds) // now: filling it would take the cores and the disk from the replay
+	return nil
 }
 
 // checkReach refuses a keyspace and a log that do not meet.
@@ -107,6 +115,8 @@ func (e *Engine) replay(ctx context.Context) error {
 		return err
 	}
 	defer a.cursor.Close()
+	a.buf = make([]byte, min(replayBuffer, end-from))
+	a.warmer = newRowWarmer(e)
 	last := start
 	for e.Applied() < end {
 		if err := ctx.Err(); err != nil {
@@ -116,6 +126,7 @@ func (e *Engine) replay(ctx context.Context) error {
 			return fmt.Errorf("replay the log at offset %d: %w", e.Applied(), err)
 		}
 		e.o.Recovering(e.Applied()-from, end-from)
+		e.withDataset(e.throttle.sample) // compactions that step back go by it
 		if time.Since(last) >= progressEvery {
 			last = time.Now()
 			e.o.Logger.Info("replaying the log", "at", e.Applied(), "to", end,

@@ -53,7 +53,7 @@ type dataset struct {
 	drained chan struct{}
 }
 
-// openStore opens a generation.
+// openStore opens a generation. Its row filter is yet to begin (beginFilter).
 func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	dir := e.generationDir(gen)
 	o := e.pebbleOptions(e.o.FS)
@@ -83,6 +83,11 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 	ds.mem.init(e.o.MemTableBytes)
 	ds.refs.Store(1)
 	ds.filters.init(e.o.RowFilterBytes)
+	return ds, nil
+}
+
+// beginFilter has the dataset's row filter filled. It must be called once.
+func (e *Engine) beginFilter(ds *dataset) {
 	ds.filling.Add(1)
 	go func() {
 		defer ds.filling.Done()
@@ -90,7 +95,6 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 			e.o.Logger.Warn("absent keys are looked for on disk", "err", err)
 		}
 	}()
-	return ds, nil
 }
 
 // closeFiles gives the dataset up and closes its store. Nobody may use it any more.
