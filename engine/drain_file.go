@@ -88,19 +88,24 @@ func writeFile(ctx context.Context, fs vfs.FS, path string, options sstable.Writ
 // rowWriter writes rows, in order, to a table file.
 type rowWriter struct {
 	*sstable.Writer
-	removed struct{ first, last []byte } // a run of tombstones that the next rows may go on with; nil: none
+	removed struct{ first, last []byte } // a run of tombstones that the next row may go on with; nil: none
 }
 
 func (w *rowWriter) write(rows []memtable.Row) error {
 	runs, lowest := removedRuns(rows)
 	for i := 0; i < len(rows); i++ {
-		var err error
 		row := &rows[i]
-		switch n := len(runs); {
-		case n > 0 && runs[n-1].from == i:
-			goesOn := i == 0 && w.removed.last != nil && joined(w.removed.last, row.Key(), lowest)
-			if !goesOn {
-				err = w.endRun()
+		n := len(runs)
+		inRun := n > 0 && runs[n-1].from == i
+		if goesOn := inRun && i == 0 && w.removed.last != nil && joined(w.removed.last, row.Key(), lowest); !goesOn {
+			if err := w.endRun(); err != nil {
+				return err
+			}
+		}
+		var err error
+		switch {
+		case inRun:
+			if w.removed.first == nil {
 				w.removed.first = row.Key()
 			}
 			i = runs[n-1].last
@@ -121,10 +126,10 @@ func (w *rowWriter) write(rows []memtable.Row) error {
 // endRun writes the run of tombstones at hand as a range.
 func (w *rowWriter) endRun() error {
 	first, last := w.removed.first, w.removed.last
-	w.removed.first, w.removed.last = nil, nil
 	if last == nil {
 		return nil
 	}
+	w.removed.first, w.removed.last = nil, nil
 	return w.DeleteRange(first, append(last, 0)) // the row itself is the last one in it
 }
 

@@ -68,6 +68,44 @@ func TestRemovedRuns(t *testing.T) {
 	}
 }
 
+// A run goes on from window to window, but not over a row in between.
+func TestRunsGoOnOverWindows(t *testing.T) {
+	var rows []memtable.Row
+	gone := func(from, to int) {
+		for i := from; i < to; i++ {
+			rows = append(rows, memtable.Tombstone(keys.AppendScore(nil, 1, float64(i), nil)).Lowest())
+		}
+	}
+	lives := func(i int) {
+		key := keys.AppendScore(nil, 1, float64(i), nil)
+		rows = append(rows, memtable.NewRow(key, len(key)))
+	}
+	const n = 2 * minRemovedRun // rows of a window
+	gone(0, 3*n-1)
+	lives(3*n - 1) // ends the run, and window 3
+	gone(3*n, 5*n-28)
+	lives(5*n - 28) // ends the second run
+	gone(5*n-27, 5*n)
+	gone(5*n, 6*n) // the third, of window 6 alone: it does not know that the rows before it went as points
+	node := newNode(t)
+	defer node.close()
+	ds := node.e.ds.Load()
+	path := node.fs.PathJoin("/node", "x.sst")
+	require.NoError(t, writeFile(t.Context(), node.fs, path, ds.tableOptions, slices.Chunk(rows, n)))
+	hold := ds.view() // keeps what the ranges cover
+	defer hold.close()
+	require.NoError(t, ds.db.Ingest(t.Context(), []string{path}))
+	db := ds.db
+	levels, err := db.SSTables(pebble.WithProperties())
+	require.NoError(t, err)
+	for _, level := range levels {
+		for _, table := range level {
+			require.EqualValues(t, 3, table.Properties.NumRangeDeletions)
+			require.EqualValues(t, 3+27, table.Properties.NumDeletions, "the ranges, and what is too little for one")
+		}
+	}
+}
+
 // fileRows are the rows that the store's files show.
 func fileRows(t require.TestingT, n *testNode, tag byte) (rows []string) {
 	it, err := n.e.ds.Load().db.NewIter(&pebble.IterOptions{LowerBound: []byte{tag}, UpperBound: []byte{tag + 1}})

@@ -43,12 +43,20 @@ const (
 	maxFronts = 256
 )
 
+// extraRows is how many members a pop fetches beyond those that it takes: twice as many with each batch that is used up, and none after one that
+// had to be given up.
+type extraRows int64
+
+func (x *extraRows) usedUp() { *x = min(max(2**x, 1), frontRows) }
+
+func (x *extraRows) givenUp() { *x = 0 }
+
 // zsetFront holds the members of a sorted set that the next pops from its lowest score take: all that it has up to the last one here, in order.
 // Pops take them from it; any other change of the set among them empties it.
 type zsetFront struct {
 	members []scored
 	last    []byte // score row of the last one
-	extra   int64  // members to fetch beyond those that are taken: doubles with each front that is used up, and is none after one that was not
+	extra   extraRows
 }
 
 // front returns what is known of a sorted set's lowest members; nil: nothing.
@@ -65,7 +73,8 @@ func (h *placeHints) putFront(uid uint64, f *zsetFront) {
 // changed empties the front of a sorted set if the score row, which is written or removed otherwise than by a pop from it, lies within.
 func (h *placeHints) changed(uid uint64, row []byte) {
 	if f := h.fronts[uid]; f != nil && len(f.members) > 0 && bytes.Compare(row, f.last) <= 0 {
-		f.members, f.extra = nil, 0
+		f.members = nil
+		f.extra.givenUp()
 	}
 }
 
@@ -74,7 +83,7 @@ func (h *placeHints) changed(uid uint64, row []byte) {
 type setWalk struct {
 	members     [][]byte
 	first, last []byte // field rows of the first and the last one
-	extra       int64  // as in zsetFront
+	extra       extraRows
 }
 
 // walk returns a set's walk, an empty one if nothing is known.
@@ -93,6 +102,7 @@ func (h *placeHints) walk(uid uint64) *setWalk {
 // memberChanged empties a set's walk if the field row, which is written or removed otherwise than by SPOP from it, lies within.
 func (h *placeHints) memberChanged(uid uint64, row []byte) {
 	if w := h.walks[uid]; w != nil && len(w.members) > 0 && bytes.Compare(w.first, row) <= 0 && bytes.Compare(row, w.last) <= 0 {
-		w.members, w.extra = nil, 0
+		w.members = nil
+		w.extra.givenUp()
 	}
 }

@@ -37,7 +37,7 @@ func (x *set) march() (member []byte, err error) {
 	}
 	member, w.members = w.members[0], w.members[1:]
 	if len(w.members) == 0 {
-		w.extra = min(max(2*w.extra, 1), frontRows)
+		w.extra.usedUp()
 	}
 	row := x.c.fieldRow(x.h.UID, member)
 	place, _ := hints.get(x.h.UID)
@@ -65,7 +65,7 @@ func (x *set) fillWalk(w *setWalk) error {
 			}
 			w.last = append(w.last[:0], it.key()...)
 			w.members = append(w.members, bytes.Clone(member))
-			return int64(len(w.members)) <= w.extra, nil
+			return len(w.members) <= int(w.extra), nil
 		})
 		if err != nil {
 			w.members = nil

@@ -219,7 +219,7 @@ func (x *zset) takeLowest(count int64) ([]scored, error) {
 	first, _ := hints.get(x.h.UID)
 	hints.put(x.h.UID, keys.AppendScore(first[:0], x.h.UID, last.score, last.member))
 	if len(f.members) == 0 {
-		f.extra = min(max(2*f.extra, 1), frontRows)
+		f.extra.usedUp()
 	}
 	return taken, nil
 }
@@ -230,7 +230,7 @@ func (x *zset) fillFront(f *zsetFront, count int64) error {
 	if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
 		row = bytes.Clone(first)
 	}
-	members, err := x.collect(row, upper, false, min(count+f.extra, x.h.Count))
+	members, err := x.collect(row, upper, false, min(count+int64(f.extra), x.h.Count))
 	if err != nil {
 		return err
 	}
