@@ -43,9 +43,9 @@ func (c *conn) finish() {
 	c.cancel()
 	c.unwatch()
 	c.endRun() // what a panic or a dead peer left unexecuted stays so
-	c.closeEnd()
 	c.srv.stats.commands.Add(c.commands)
-	c.srv.clients.remove(c)
+	c.srv.clients.remove(c) // before the peer can know: CLIENT LIST has no client that has seen its connection closed
+	c.closeEnd()
 }
 
 // endOutbox has the outbox write the rest, unless the connection is dead.
