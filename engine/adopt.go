@@ -22,7 +22,7 @@ var ErrNotFollowing = errors.New("engine: not a follower")
 //     removes the new folder, which meta.db does not name.
 //  3. meta.db names the generation, its histories and where its log starts, in one commit. From here on the new one counts: the
 //     next start resets the log if step 4 was not reached, and removes the old folder.
-//  4. The log is reset, readers are switched over, the old generation is closed and removed.
+//  4. The log is reset, readers are switched over, the old generation is closed and removed: when ctx ends first, behind Adopt's back.
 func (e *Engine) Adopt(ctx context.Context, dir string, offset uint64, hs []backlog.History) error {
 	e.roles.Lock()
 	defer e.roles.Unlock()
@@ -101,15 +101,28 @@ func (e *Engine) switchGeneration(ctx context.Context, dir string, s *state, hs 
 	old := e.ds.Load()
 	e.install(next, s)
 	e.beginFilter(next)
-	if err := old.retire(ctx); err != nil {
-		// The new generation is in place; what is left of the old one goes at the next start.
-		e.o.Logger.Error("the replaced keyspace could not be closed", "err", err)
-		return nil
-	}
-	if err := e.o.FS.RemoveAll(old.dir); err != nil {
-		e.o.Logger.Error("the replaced keyspace could not be removed; the next start will try again", "dir", old.dir, "err", err)
+	select {
+	case <-e.remove(old):
+	case <-ctx.Done(): // the switch is made; only readers of the old one are waited for
 	}
 	return nil
+}
+
+// remove closes a keyspace that was replaced, once its last reader is gone, and removes its files. It does not wait: the channel is closed when
+// that is done. What Close leaves of it goes at the next start.
+func (e *Engine) remove(old *dataset) <-chan struct{} {
+	removed := make(chan struct{})
+	e.run(func(ctx context.Context) {
+		defer close(removed)
+		if err := old.retire(ctx); err != nil {
+			e.o.Logger.Error("the replaced keyspace could not be closed; the next start removes it", "err", err)
+			return
+		}
+		if err := e.o.FS.RemoveAll(old.dir); err != nil {
+			e.o.Logger.Error("the replaced keyspace could not be removed; the next start will try again", "dir", old.dir, "err", err)
+		}
+	})
+	return removed
 }
 
 // moveDir renames a folder into place and makes both ends of the rename durable.

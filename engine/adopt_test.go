@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -77,6 +80,35 @@ func TestAdoptedCheckpointContinuesWithTheLog(t *testing.T) {
 	follower.close()
 	require.NoError(t, follower.open(smallStore))
 	require.Equal(t, leader.digest(), follower.digest())
+}
+
+// A full sync's link can be cut at any moment: the keyspace that it has replaced must not stay open for that.
+func TestTheReplacedKeyspaceGoesWithItsLastReader(t *testing.T) {
+	leader, c := filledLeader(t)
+	defer leader.close()
+	defer c.Release()
+	for _, withReader := range []bool{false, true} {
+		for range 8 {
+			n := newNode(t, smallStore).lead()
+			n.do("SET mine 1")
+			n.follow()
+			ship(t, leader.fs, c, n.fs, "/node/incoming/x")
+			old, reader := n.e.ds.Load(), n.e.Snapshot()
+			if !withReader {
+				reader.Close()
+			}
+			cut, cancel := context.WithCancel(context.Background())
+			cancel()
+			require.NoError(t, n.e.Adopt(cut, "/node/incoming/x", c.Offset, c.Histories))
+			if withReader {
+				_, err := n.fs.Stat(old.dir)
+				require.NoError(t, err, "its reader is still there")
+				reader.Close()
+			}
+			require.Eventually(t, func() bool { _, err := n.fs.Stat(old.dir); return errors.Is(err, fs.ErrNotExist) }, 10*time.Second, time.Millisecond)
+			n.close()
+		}
+	}
 }
 
 func TestAdoptRefusesWhatDoesNotStandWhereItShould(t *testing.T) {

@@ -63,8 +63,9 @@ type Engine struct {
 	reclaim chan struct{} // kick for the reclaimer: something was flushed
 	failure atomic.Pointer[error]
 
-	stop context.CancelFunc
-	done sync.WaitGroup
+	running context.Context // of the background work: ends with Close
+	stop    context.CancelFunc
+	done    sync.WaitGroup
 }
 
 // Open opens the keyspace's current generation and replays the log behind it, which blocks for as long as that takes (progress is
@@ -82,11 +83,10 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		reclaim:    make(chan struct{}, 1),
 	}
 	e.throttle.memTableBytes = o.MemTableBytes
-	running, stop := context.WithCancel(context.Background())
-	e.stop = stop
-	e.run(running, e.runDrain) // a replay fills memtables
+	e.running, e.stop = context.WithCancel(context.Background())
+	e.run(e.runDrain) // a replay fills memtables
 	if err := e.recover(ctx); err != nil {
-		stop()
+		e.stop()
 		e.done.Wait()
 		if ds := e.ds.Load(); ds != nil {
 			_ = ds.closeFiles()
@@ -95,17 +95,17 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	for _, work := range []func(context.Context){e.watchStore, e.runExpiry, e.runReclaim} {
-		e.run(running, work)
+		e.run(work)
 	}
 	return e, nil
 }
 
-// run starts background work. It ends with Close.
-func (e *Engine) run(ctx context.Context, work func(context.Context)) {
+// run starts background work, which ends with Close. The caller holds roles, or is Open.
+func (e *Engine) run(work func(context.Context)) {
 	e.done.Add(1)
 	go func() {
 		defer e.done.Done()
-		work(ctx)
+		work(e.running)
 	}()
 }
 

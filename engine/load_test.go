@@ -18,6 +18,7 @@ import (
 func loaded(t *testing.T, file []byte, offset uint64) (*testNode, error) {
 	t.Helper()
 	n := newNode(t)
+	t.Cleanup(n.close)
 	n.follow()
 	dir := "/node/incoming"
 	if err := n.e.LoadRDB(context.Background(), dir, bytes.NewReader(file), offset, nil); err != nil {
@@ -85,6 +86,7 @@ func TestDamagedRDBFilesAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "$5\r\nvalue\r\n", n.do("GET k"))
 	n = newNode(t)
+	defer n.close()
 	load := func(file []byte) error {
 		defer func() { require.NoError(t, n.fs.RemoveAll("/node/x")) }()
 		return n.e.LoadRDB(context.Background(), "/node/x", bytes.NewReader(file), 1, nil)
