@@ -19,6 +19,10 @@ const (
 	// minRemovedRun is from how many tombstones on a run of them is written as one range deletion. A range costs each later look into
 	// its file a little, so a few tombstones are cheaper as they are.
 	minRemovedRun = 64
+
+	// minSpanRun is from how many rows on that live, or tombstones, a run of them has files of its own. It bounds how many files a memtable
+	// becomes.
+	minSpanRun = 4096
 )
 
 // rowSpan is a part of a frozen table: count rows from the first one on.
@@ -28,20 +32,57 @@ type rowSpan struct {
 	count int
 }
 
-// spansOf cuts a table into spans of about drainFileBytes. The table must not change any more.
-func spansOf(table *memtable.Table) (spans []rowSpan) {
+// spansOf cuts a table into the spans that become files: each of about drainFileBytes, of one tag, and where rows that live and tombstones
+// each come in long runs, of one kind. The table must not change any more.
+//
+// The store puts a file as deep as nothing there overlaps it, so a file that reaches no further than its rows is compacted least: what is
+// pushed to a list goes to the bottom at once, and what a queue gave away has files of its own.
+func spansOf(table *memtable.Table) []rowSpan {
 	it := table.Iter()
 	defer it.Release()
-	size := 0
+	s := spans{table: table}
 	for ok := it.SeekGE(nil); ok; ok = it.Next() {
-		row := it.Row()
-		if len(spans) == 0 || size >= drainFileBytes {
-			spans, size = append(spans, rowSpan{table: table, first: row.Key()}), 0
-		}
-		spans[len(spans)-1].count++
-		size += len(row.Key()) + len(row.Value())
+		s.add(it.Row())
 	}
-	return spans
+	return s.done
+}
+
+// spans are what spansOf has made so far. The last one may grow.
+type spans struct {
+	table *memtable.Table
+	done  []rowSpan
+	size  int // bytes of the last span
+	run   struct {
+		deleted bool
+		first   []byte
+		count   int // rows of one kind at the last span's end
+		size    int
+	}
+}
+
+func (s *spans) add(row memtable.Row) {
+	key := row.Key()
+	if n := len(s.done); n == 0 || s.size >= drainFileBytes || s.done[n-1].first[0] != key[0] {
+		s.begin(key)
+	}
+	if row.Deleted() != s.run.deleted || s.run.count == 0 {
+		s.run.deleted, s.run.first, s.run.count, s.run.size = row.Deleted(), key, 0, 0
+	}
+	last, size := &s.done[len(s.done)-1], len(key)+len(row.Value())
+	last.count++
+	s.size += size
+	s.run.count++
+	s.run.size += size
+	if s.run.count == minSpanRun && last.count > s.run.count {
+		last.count -= s.run.count
+		s.done = append(s.done, rowSpan{table: s.table, first: s.run.first, count: s.run.count})
+		s.size = s.run.size
+	}
+}
+
+func (s *spans) begin(first []byte) {
+	s.done = append(s.done, rowSpan{table: s.table, first: first})
+	s.size, s.run.count = 0, 0
 }
 
 // windows are the span's rows in order, up to drainWindow at a time. A window is valid until the next one.

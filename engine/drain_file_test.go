@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -216,4 +217,57 @@ func TestDrainedQueuesLeaveWhatIsThere(t *testing.T) {
 		require.Len(rt, fileRows(rt, n, keys.TagScore), left("ZCARD z"))
 		require.Len(rt, fileRows(rt, n, keys.TagField), left("ZCARD z"))
 	})
+}
+
+// The spans of a table are its rows, each once and in order; a file has one tag, and long runs of one kind have files of their own.
+func TestSpans(t *testing.T) {
+	type rows struct {
+		tag     byte
+		count   int
+		deleted bool
+		size    int
+	}
+	const long, short = minSpanRun, minSpanRun - 1
+	for _, tc := range []struct {
+		name string
+		rows []rows
+		want []int // rows of each span
+	}{
+		{"nothing", nil, nil},
+		{"few rows", []rows{{keys.TagKey, 3, false, 10}, {keys.TagKey, 2, true, 0}}, []int{5}},
+		{"two tags", []rows{{keys.TagKey, 1, false, 10}, {keys.TagList, 2, false, 10}}, []int{1, 2}},
+		{"what a queue leaves", []rows{{keys.TagKey, 1, false, 10}, {keys.TagList, long, false, 10}, {keys.TagList, long + 7, true, 0}}, []int{1, long, long + 7}},
+		{"runs too short to be cut at", []rows{{keys.TagList, short, false, 10}, {keys.TagList, short, true, 0}, {keys.TagList, short, false, 10}}, []int{3 * short}},
+		{"one long run between short ones", []rows{{keys.TagList, 5, false, 10}, {keys.TagList, long, true, 0}, {keys.TagList, 6, false, 10}}, []int{5, long + 6}},
+		{"large values", []rows{{keys.TagList, 5, false, drainFileBytes / 2}}, []int{2, 2, 1}},
+		{"tombstones of two tags", []rows{{keys.TagList, 10, true, 0}, {keys.TagScore, long - 1, true, 0}}, []int{10, long - 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			table, all := memtable.New(), []string(nil)
+			for _, r := range tc.rows {
+				for range r.count {
+					key := binary.BigEndian.AppendUint64([]byte{r.tag}, uint64(len(all)))
+					row := memtable.Tombstone(key)
+					if !r.deleted {
+						row = memtable.NewRow(append(key, make([]byte, r.size)...), len(key))
+					}
+					table.Put(row)
+					all = append(all, string(key))
+				}
+			}
+			var got []int
+			var in []string
+			for _, span := range spansOf(table) {
+				got = append(got, span.count)
+				for window := range span.windows() {
+					for _, row := range window {
+						in = append(in, string(row.Key()))
+						require.Equal(t, span.first[0], row.Key()[0])
+					}
+				}
+			}
+			require.Equal(t, tc.want, got)
+			require.Equal(t, all, in)
+		})
+	}
 }
