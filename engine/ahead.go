@@ -19,8 +19,10 @@ const (
 	aheadArena = 8 << 10  // their memory comes in pieces of so much
 )
 
-// stretch is a part of a collection's rows as the files hold it: every row in [lower, upper). Rows in memory are newer, and looked at
-// first.
+// stretch is a part of a collection's rows as the files hold it: every row in [lower, upper). Rows in memory are newer.
+//
+// Memory is looked at first, and the files' version after that. What is not in memory has then been in the files since before their version
+// was read; the other way round, a table that is drained between the two looks would be in neither.
 type stretch struct {
 	version      uint64 // of the files (dataset.fileVersion) that it was read from
 	lower, upper []byte
@@ -179,7 +181,6 @@ func (c *call) elemNear(uid uint64, row []byte, back bool) (value []byte, ok boo
 	if value, ok, changed := c.tx.find(row); changed {
 		return value, ok, nil
 	}
-	// The order matters: a row that is not in memory has been in the files since before their version is looked at.
 	if value, live, found := c.ds.mem.find(row); found {
 		return value, live, nil
 	}
@@ -201,6 +202,7 @@ func (c *call) elemNear(uid uint64, row []byte, back bool) (value []byte, ok boo
 // or the bound at the other end is reached. It needs the sequencer; no row may be changed in fn.
 func (c *call) near(uid uint64, row, bound []byte, back bool, fn func(it *rowIter) (more bool, err error)) error {
 	for {
+		tables := c.ds.mem.tables(c.tx) // before the stretch: see there
 		s, err := c.ahead(uid, row, back)
 		if err != nil {
 			return err
@@ -216,7 +218,7 @@ func (c *call) near(uid uint64, row, bound []byte, back bool, fn func(it *rowIte
 		} else if last {
 			upper = bound
 		}
-		more, err := c.nearStretch(s, lower, upper, back, fn)
+		more, err := nearStretch(newRowIter(tables, s.iter(lower, upper), lower, upper), back, fn)
 		if err != nil || !more || last {
 			return err
 		}
@@ -224,12 +226,7 @@ func (c *call) near(uid uint64, row, bound []byte, back bool, fn func(it *rowIte
 	}
 }
 
-func (c *call) nearStretch(s *stretch, lower, upper []byte, back bool, fn func(it *rowIter) (bool, error)) (more bool, err error) {
-	m := &c.ds.mem
-	m.mu.RLock()
-	tables := tablesOf(c.tx.ordered(), m.mu.active, m.mu.frozen)
-	m.mu.RUnlock()
-	it := newRowIter(tables, s.iter(lower, upper), lower, upper)
+func nearStretch(it *rowIter, back bool, fn func(it *rowIter) (bool, error)) (more bool, err error) {
 	step, ok := it.next, false
 	if back {
 		step, ok = it.prev, it.last()

@@ -96,7 +96,7 @@ func (c *call) elements(tag byte, uid uint64) (*rowIter, error) {
 // between is elements for a part of the table.
 func (c *call) between(uid uint64, lower, upper []byte) (*rowIter, error) {
 	if c.tx != nil {
-		return c.ds.iterLocked(c.tx, lower, upper, uid < c.ds.filedUID.Load())
+		return c.ds.iterLocked(c.tx, uid, lower, upper)
 	}
 	if c.v == nil {
 		return nil, fmt.Errorf("BUG: a range read outside a view")

@@ -269,25 +269,29 @@ func (v *view) iter(lower, upper []byte) (*rowIter, error) {
 	return newRowIter(tablesOf(nil, v.active, v.frozen), files, lower, upper), nil
 }
 
-// iterLocked opens an iterator over the keyspace and the tx's own changes; without inFiles the files are known to hold nothing there.
-// The caller holds the sequencer as long as it is open.
-func (ds *dataset) iterLocked(t *tx, lower, upper []byte, inFiles bool) (*rowIter, error) {
+// iterLocked opens an iterator over the keyspace and the tx's own changes. The bounds are within the collection uid; 0: any. The caller holds
+// the sequencer as long as it is open.
+func (ds *dataset) iterLocked(t *tx, uid uint64, lower, upper []byte) (*rowIter, error) {
 	if it, empty := noRows(lower, upper); empty {
 		return it, nil
 	}
+	tables := ds.mem.tables(t) // before the files: a table that is drained meanwhile is in both, and not in neither
 	var files fileIter
-	ds.mem.mu.RLock()
-	active, frozen := ds.mem.mu.active, ds.mem.mu.frozen
-	if inFiles {
+	if uid == 0 || uid < ds.filedUID.Load() {
 		it, err := ds.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
-			ds.mem.mu.RUnlock()
 			return nil, fmt.Errorf("scan keyspace: %w", err)
 		}
 		files = it
 	}
-	ds.mem.mu.RUnlock()
-	return newRowIter(tablesOf(t.ordered(), active, frozen), files, lower, upper), nil
+	return newRowIter(tables, files, lower, upper), nil
+}
+
+// tables lists the tx's own rows and the tables in memory, from the newest to the oldest.
+func (m *memory) tables(t *tx) []*memtable.Table {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return tablesOf(t.ordered(), m.mu.active, m.mu.frozen)
 }
 
 // tablesOf lists tables from the newest to the oldest.

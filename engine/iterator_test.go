@@ -132,7 +132,7 @@ func TestIterator(t *testing.T) {
 			ds := n.e.ds.Load()
 			x.reset(ds, &n.e.seq.state)
 			changeRows(t, x, model)
-			it, err := ds.iterLocked(x, lower, upper, true)
+			it, err := ds.iterLocked(x, 0, lower, upper)
 			require.NoError(t, err)
 			walkRows(t, it, model)
 			require.NoError(t, it.close())

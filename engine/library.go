@@ -71,7 +71,7 @@ func (l libraries) remove(name string) error {
 
 func (l libraries) flush() error {
 	lower, upper := keys.LibraryBounds()
-	it, err := l.c.ds.iterLocked(l.c.tx, lower, upper, true)
+	it, err := l.c.ds.iterLocked(l.c.tx, 0, lower, upper)
 	if err != nil {
 		return err
 	}

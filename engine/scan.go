@@ -49,7 +49,7 @@ func (c *call) keysFrom(db int, from keys.Pos) (*rowIter, error) {
 	lower := keys.AppendKeyPos(nil, id, from)
 	_, upper := keys.DBBounds(keys.TagKey, id, id)
 	if c.tx != nil {
-		return c.ds.iterLocked(c.tx, lower, upper, true)
+		return c.ds.iterLocked(c.tx, 0, lower, upper)
 	}
 	return c.v.iter(lower, upper)
 }
