@@ -18,6 +18,8 @@ const compactionRegrant = 100 * time.Millisecond
 // They also step back while a whole keyspace moves to or from this node, or a start replays the log (YieldCompactions): both want the disk and the cores,
 // and what is compacted a little later is compacted just as well. Not for ever: from yieldSublevels on they run all the same.
 //
+// Compactions that only tidy up are paced while the keyspace is written to (tidying.go).
+//
 // Lock order: the store's locks, then mu. Of the store's methods only GetAllowedWithoutPermission may be called under mu.
 type compactions struct {
 	db        pebble.DBForCompaction // set once by Register
@@ -33,6 +35,7 @@ type compactions struct {
 		open    bool // begin was called, and Unregister was not
 		running int
 		resume  time.Time // none starts before
+		tidying tidying
 	}
 }
 
@@ -81,12 +84,17 @@ func (c *compactions) Unregister() {
 	<-c.done
 }
 
-// TrySchedule gives the store a slot at once, or has the granter do so later.
+// TrySchedule has the granter start it: only that learns what sort of compaction it is.
 func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
-	if !c.reserve() {
-		return false, nil
-	}
-	return true, c
+	kick(c.kick)
+	return false, nil
+}
+
+// drained notes that the store has taken a memtable in.
+func (c *compactions) drained() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.tidying.drained = time.Now()
 }
 
 // UpdateGetAllowedWithoutPermission has the granter look again.
@@ -132,24 +140,49 @@ func (c *compactions) grant() bool {
 	if !c.reserve() {
 		return false
 	}
-	if waiting, _ := c.db.GetWaitingCompaction(); waiting && c.db.Schedule(c) {
-		return true
+	waiting, what := c.db.GetWaitingCompaction()
+	if !waiting || !c.begins(what.Optional) {
+		c.release()
+		return false
 	}
-	c.release()
-	return false
+	g := &compactionGrant{c: c, tidies: what.Optional, began: time.Now()}
+	if !c.db.Schedule(g) {
+		g.Done()
+		return false
+	}
+	return true
+}
+
+// begins says whether a compaction may start now that there is a slot for it, and counts it.
+func (c *compactions) begins(tidies bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !tidies || c.mu.tidying.begin(time.Now())
+}
+
+// compactionGrant is a compaction's permission to run.
+type compactionGrant struct {
+	c      *compactions
+	tidies bool
+	began  time.Time
 }
 
 // Started is part of a grant's life that nothing is done with, like MeasureCPU and CumulativeStats.
-func (c *compactions) Started() {}
+func (g *compactionGrant) Started() {}
 
 // MeasureCPU does nothing.
-func (c *compactions) MeasureCPU(pebble.CompactionGoroutineKind) {}
+func (g *compactionGrant) MeasureCPU(pebble.CompactionGoroutineKind) {}
 
 // CumulativeStats does nothing.
-func (c *compactions) CumulativeStats(pebble.CompactionGrantHandleStats) {}
+func (g *compactionGrant) CumulativeStats(pebble.CompactionGrantHandleStats) {}
 
 // Done gives a slot back.
-func (c *compactions) Done() {
-	c.release()
-	kick(c.kick)
+func (g *compactionGrant) Done() {
+	g.c.mu.Lock()
+	g.c.mu.running--
+	if g.tidies {
+		g.c.mu.tidying.end(g.began, time.Now())
+	}
+	g.c.mu.Unlock()
+	kick(g.c.kick)
 }

@@ -14,6 +14,7 @@ import (
 type waitingStore struct {
 	allowed int
 	left    atomic.Int64
+	tidies  atomic.Bool // they only tidy up
 
 	mu struct {
 		sync.Mutex
@@ -25,7 +26,7 @@ type waitingStore struct {
 func (s *waitingStore) GetAllowedWithoutPermission() int { return s.allowed }
 
 func (s *waitingStore) GetWaitingCompaction() (bool, pebble.WaitingCompaction) {
-	return s.left.Load() > 0, pebble.WaitingCompaction{}
+	return s.left.Load() > 0, pebble.WaitingCompaction{Optional: s.tidies.Load()}
 }
 
 func (s *waitingStore) Schedule(g pebble.CompactionGrantHandle) bool {
@@ -54,12 +55,24 @@ func (s *waitingStore) finishOne() bool {
 	return true
 }
 
+// starts says whether a compaction that waits is started; it has to be ended with finishOne.
+func (s *waitingStore) starts(c *compactions) bool {
+	s.left.Store(1)
+	return c.grant()
+}
+
+// ungranted makes a scheduler for s without its goroutine.
+func ungranted(s *waitingStore, yields *atomic.Int64) *compactions {
+	c := newCompactions(yields)
+	c.db = s
+	c.begin()
+	return c
+}
+
 func TestCompactionsWaitForTheStoreToBeOpen(t *testing.T) {
 	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 2}
 	s.left.Store(10)
 	c.Register(2, s)
-	ok, _ := c.TrySchedule()
-	require.False(t, ok)
 	require.False(t, c.grant())
 
 	c.begin()
@@ -74,51 +87,44 @@ func TestCompactionsWaitForTheStoreToBeOpen(t *testing.T) {
 
 	c.Unregister()
 	s.left.Store(1)
-	ok, _ = c.TrySchedule()
-	require.False(t, ok, "a closed store compacts no more")
+	require.False(t, c.grant(), "a closed store compacts no more")
+}
+
+func TestWhatWaitsIsStartedAtOnce(t *testing.T) {
+	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 1}
+	c.begin()
+	c.Register(2, s)
+	defer c.Unregister()
+	s.left.Store(1)
+	ok, _ := c.TrySchedule()
+	require.False(t, ok, "the granter does it")
+	require.Eventually(t, s.finishOne, 10*time.Second, time.Millisecond)
 }
 
 func TestAFailedGrantGivesItsSlotBack(t *testing.T) {
-	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 1}
-	c.Register(2, s)
-	defer c.Unregister()
-	c.begin()
+	s := &waitingStore{allowed: 1}
+	c := ungranted(s, new(atomic.Int64))
 	require.False(t, c.grant(), "nothing waits")
-	ok, g := c.TrySchedule()
-	require.True(t, ok)
-	ok, _ = c.TrySchedule()
-	require.False(t, ok, "the only slot is taken")
-	g.Done()
-	ok, _ = c.TrySchedule()
-	require.True(t, ok)
+	require.True(t, s.starts(c))
+	require.False(t, s.starts(c), "the only slot is taken")
+	require.True(t, s.finishOne())
+	require.True(t, s.starts(c))
 }
 
 func TestCompactionsRestAfterAnError(t *testing.T) {
-	c, s := newCompactions(new(atomic.Int64)), &waitingStore{allowed: 1}
-	c.Register(2, s)
-	defer c.Unregister()
-	c.begin()
+	s := &waitingStore{allowed: 1}
+	c := ungranted(s, new(atomic.Int64))
 	c.pause(time.Hour)
-	ok, _ := c.TrySchedule()
-	require.False(t, ok)
+	require.False(t, s.starts(c))
 	c.pause(0)
-	ok, _ = c.TrySchedule()
-	require.True(t, ok)
+	require.True(t, s.starts(c))
 }
 
 func TestCompactionsStepBackWhileLevel0IsShallow(t *testing.T) {
 	e := &Engine{}
-	c, s := newCompactions(&e.yields), &waitingStore{allowed: 1}
-	c.Register(2, s)
-	defer c.Unregister()
-	c.begin()
-	starts := func() bool {
-		ok, g := c.TrySchedule()
-		if ok {
-			g.Done()
-		}
-		return ok
-	}
+	s := &waitingStore{allowed: 1}
+	c := ungranted(s, &e.yields)
+	starts := func() bool { return s.starts(c) && s.finishOne() }
 	first, second := e.YieldCompactions(), e.YieldCompactions()
 	require.False(t, starts())
 	c.sublevels.Store(yieldSublevels)
@@ -130,6 +136,38 @@ func TestCompactionsStepBackWhileLevel0IsShallow(t *testing.T) {
 	require.False(t, starts(), "somebody else still asks")
 	second()
 	require.True(t, starts())
+}
+
+// What only tidies up takes its turn while memtables are drained; what has to be done does not wait for it.
+func TestTidyingIsPacedWhileTheKeyspaceIsWrittenTo(t *testing.T) {
+	s := &waitingStore{allowed: 2}
+	s.tidies.Store(true)
+	c := ungranted(s, new(atomic.Int64))
+	require.True(t, s.starts(c), "nothing is written")
+	require.True(t, s.starts(c))
+	require.True(t, s.finishOne())
+	require.True(t, s.finishOne())
+
+	c.drained()
+	c.mu.tidying.next = time.Now().Add(time.Hour)
+	require.False(t, s.starts(c))
+	s.tidies.Store(false)
+	require.True(t, s.starts(c))
+}
+
+func TestTidying(t *testing.T) {
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	tidy := tidying{drained: start}
+	require.True(t, tidy.begin(at(0)), "none has run yet")
+	require.False(t, tidy.begin(at(50)), "one at a time")
+	tidy.end(at(0), at(100))
+	require.False(t, tidy.begin(at(999)))
+	require.True(t, tidy.begin(at(1000)), "a tenth of the time")
+	tidy.end(at(1000), at(1500))
+	require.False(t, tidy.begin(at(1999)))
+	require.True(t, tidy.begin(at(2000)), "it is quiet")
+	require.True(t, tidy.begin(at(2000)))
 }
 
 func TestErrorsThatComeBackAreReportedNowAndThen(t *testing.T) {

@@ -108,6 +108,7 @@ func (e *Engine) drainOldest(running context.Context, ds *dataset) (worked bool,
 	if err := ds.db.Ingest(ctx, files); err != nil {
 		return true, fmt.Errorf("take drained rows into the keyspace: %w", err)
 	}
+	ds.compactions.drained()
 	ds.filedUID.Store(f.nextUID)
 	ds.fileVersion.Add(1)
 	ds.mem.dropFrozen()
