@@ -54,6 +54,10 @@ bench: ## Go benchmarks of all packages (figures beside redis-server: make measu
 crash: ## the crash and recovery tests, COUNT times (20)
 	$(GO) test -run 'Crash|Torn|Recover|Damage|Disk|Kill' -count $(COUNT) -timeout 1h ./wal/... ./backlog/... ./engine/... ./replica/...
 
+.PHONY: queues
+queues: ## the tests of queues that are emptied by many clients, COUNT times (20)
+	$(GO) test -run 'Queue|NoRowIsMissed' -count $(COUNT) -timeout 1h ./engine/...
+
 .PHONY: diff
 diff: ## the tests beside a real redis-server; they fail where it is missing
 	REPLOGD_REQUIRE_REDIS=1 $(GO) test -count=1 ./config/... ./engine/... ./server/... ./cmd/...
