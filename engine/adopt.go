@@ -101,8 +101,9 @@ func (e *Engine) switchGeneration(ctx context.Context, dir string, s *state, hs 
 	old := e.ds.Load()
 	e.install(next, s)
 	e.beginFilter(next)
+	removed := e.remove(old)
 	select {
-	case <-e.remove(old):
+	case <-removed:
 	case <-ctx.Done(): // the switch is made; only readers of the old one are waited for
 	}
 	return nil

@@ -84,7 +84,7 @@ func (c *compactions) Unregister() {
 	<-c.done
 }
 
-// TrySchedule has the granter start it: only that learns what sort of compaction it is.
+// TrySchedule leaves it to the granter, which alone learns what sort of compaction it is, and wakes it.
 func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 	kick(c.kick)
 	return false, nil
@@ -147,7 +147,7 @@ func (c *compactions) grant() bool {
 	}
 	g := &compactionGrant{c: c, tidies: what.Optional, began: time.Now()}
 	if !c.db.Schedule(g) {
-		g.Done()
+		g.giveBack() // without a kick: the store would be asked again and again
 		return false
 	}
 	return true
@@ -176,13 +176,17 @@ func (g *compactionGrant) MeasureCPU(pebble.CompactionGoroutineKind) {}
 // CumulativeStats does nothing.
 func (g *compactionGrant) CumulativeStats(pebble.CompactionGrantHandleStats) {}
 
-// Done gives a slot back.
+// Done gives the slot back and has the granter look who is next.
 func (g *compactionGrant) Done() {
+	g.giveBack()
+	kick(g.c.kick)
+}
+
+func (g *compactionGrant) giveBack() {
 	g.c.mu.Lock()
+	defer g.c.mu.Unlock()
 	g.c.mu.running--
 	if g.tidies {
 		g.c.mu.tidying.end(g.began, time.Now())
 	}
-	g.c.mu.Unlock()
-	kick(g.c.kick)
 }

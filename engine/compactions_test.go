@@ -15,6 +15,7 @@ type waitingStore struct {
 	allowed int
 	left    atomic.Int64
 	tidies  atomic.Bool // they only tidy up
+	refuses atomic.Bool // what waits is refused when it is granted
 
 	mu struct {
 		sync.Mutex
@@ -30,7 +31,7 @@ func (s *waitingStore) GetWaitingCompaction() (bool, pebble.WaitingCompaction) {
 }
 
 func (s *waitingStore) Schedule(g pebble.CompactionGrantHandle) bool {
-	if s.left.Add(-1) < 0 {
+	if s.refuses.Load() || s.left.Add(-1) < 0 {
 		return false
 	}
 	s.mu.Lock()
@@ -66,6 +67,7 @@ func ungranted(s *waitingStore, yields *atomic.Int64) *compactions {
 	c := newCompactions(yields)
 	c.db = s
 	c.begin()
+	<-c.kick
 	return c
 }
 
@@ -105,6 +107,10 @@ func TestAFailedGrantGivesItsSlotBack(t *testing.T) {
 	s := &waitingStore{allowed: 1}
 	c := ungranted(s, new(atomic.Int64))
 	require.False(t, c.grant(), "nothing waits")
+	s.refuses.Store(true)
+	require.False(t, s.starts(c))
+	require.Empty(t, c.kick, "a store that refuses is not asked again at once")
+	s.refuses.Store(false)
 	require.True(t, s.starts(c))
 	require.False(t, s.starts(c), "the only slot is taken")
 	require.True(t, s.finishOne())

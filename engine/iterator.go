@@ -289,9 +289,10 @@ func (ds *dataset) iterLocked(t *tx, uid uint64, lower, upper []byte) (*rowIter,
 
 // tables lists the tx's own rows and the tables in memory, from the newest to the oldest.
 func (m *memory) tables(t *tx) []*memtable.Table {
+	own := t.ordered()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return tablesOf(t.ordered(), m.mu.active, m.mu.frozen)
+	return tablesOf(own, m.mu.active, m.mu.frozen)
 }
 
 // tablesOf lists tables from the newest to the oldest.
