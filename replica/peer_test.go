@@ -166,12 +166,14 @@ func TestPsyncAnswers(t *testing.T) {
 				require.Equal(t, "*", p.expect(int(end-c.offset) + 1)[:1], c.name)
 			}
 			eventually(t, func() bool { return a.n.Status().SyncPartialOK == 1 }, says(c.name))
-			continue
+		} else {
+			require.Equal(t, c.reason, onlyKey(t, st.FullSyncReasons), c.name)
+			require.EqualValues(t, btoi(c.id != "?"), st.SyncPartialErr, c.name)
+			require.EqualValues(t, 1, st.SyncFull, c.name)
 		}
 		require.NoError(t, p.c.Close())
-		require.Equal(t, c.reason, onlyKey(t, st.FullSyncReasons), c.name)
-		require.EqualValues(t, btoi(c.id != "?"), st.SyncPartialErr, c.name)
-		require.EqualValues(t, 1, st.SyncFull)
+		// The next one is answered by a node that has no other replica: a transfer that is still being broken off holds one of the slots.
+		eventually(t, func() bool { return len(a.n.feeds.list()) == 0 }, says(c.name))
 	}
 }
 
