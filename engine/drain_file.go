@@ -38,7 +38,7 @@ type rowSpan struct {
 // The store puts a file as deep as nothing there overlaps it, so a file that reaches no further than its rows is compacted least: what is
 // pushed to a list goes to the bottom at once, and what a queue gave away has files of its own.
 func spansOf(table *memtable.Table) []rowSpan {
-	it := table.Iter()
+	it := table.Iter(nil, nil)
 	defer it.Release()
 	s := spans{table: table}
 	for ok := it.SeekGE(nil); ok; ok = it.Next() {
@@ -51,7 +51,8 @@ func spansOf(table *memtable.Table) []rowSpan {
 type spans struct {
 	table *memtable.Table
 	done  []rowSpan
-	size  int // bytes of the last span
+	tag   byte // of the last span
+	size  int  // its bytes
 	run   struct {
 		deleted bool
 		first   []byte
@@ -61,14 +62,13 @@ type spans struct {
 }
 
 func (s *spans) add(row memtable.Row) {
-	key := row.Key()
-	if n := len(s.done); n == 0 || s.size >= drainFileBytes || s.done[n-1].first[0] != key[0] {
-		s.begin(key)
+	if n := len(s.done); n == 0 || s.size >= drainFileBytes || s.tag != row.Tag() {
+		s.begin(&row)
 	}
 	if row.Deleted() != s.run.deleted || s.run.count == 0 {
-		s.run.deleted, s.run.first, s.run.count, s.run.size = row.Deleted(), key, 0, 0
+		s.run.deleted, s.run.first, s.run.count, s.run.size = row.Deleted(), row.Key(), 0, 0
 	}
-	last, size := &s.done[len(s.done)-1], len(key)+len(row.Value())
+	last, size := &s.done[len(s.done)-1], row.Size()
 	last.count++
 	s.size += size
 	s.run.count++
@@ -80,15 +80,15 @@ func (s *spans) add(row memtable.Row) {
 	}
 }
 
-func (s *spans) begin(first []byte) {
-	s.done = append(s.done, rowSpan{table: s.table, first: first})
-	s.size, s.run.count = 0, 0
+func (s *spans) begin(first *memtable.Row) {
+	s.done = append(s.done, rowSpan{table: s.table, first: first.Key()})
+	s.tag, s.size, s.run.count = first.Tag(), 0, 0
 }
 
 // windows are the span's rows in order, up to drainWindow at a time. A window is valid until the next one.
 func (s rowSpan) windows() iter.Seq[[]memtable.Row] {
 	return func(yield func([]memtable.Row) bool) {
-		it := s.table.Iter()
+		it := s.table.Iter(s.first, nil)
 		defer it.Release()
 		window := make([]memtable.Row, 0, min(s.count, drainWindow))
 		ok := it.SeekGE(s.first)

@@ -47,8 +47,8 @@ type tableSource struct {
 func newRowIter(tables []*memtable.Table, files fileIter, lower, upper []byte) *rowIter {
 	it := &rowIter{files: files, lower: lower, upper: upper, tables: make([]tableSource, 0, len(tables))}
 	for _, t := range tables {
-		if t.Len() > 0 {
-			it.tables = append(it.tables, tableSource{it: t.Iter()})
+		if !t.Empty(lower, upper) {
+			it.tables = append(it.tables, tableSource{it: t.Iter(lower, upper)})
 		}
 	}
 	return it
@@ -266,6 +266,7 @@ func (v *view) iter(lower, upper []byte) (*rowIter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scan keyspace: %w", err)
 	}
+	v.mem.order(v.of, lower, upper)
 	return newRowIter(tablesOf(nil, v.active, v.frozen), files, lower, upper), nil
 }
 
@@ -275,7 +276,7 @@ func (ds *dataset) iterLocked(t *tx, uid uint64, lower, upper []byte) (*rowIter,
 	if it, empty := noRows(lower, upper); empty {
 		return it, nil
 	}
-	tables := ds.mem.tables(t) // before the files: a table that is drained meanwhile is in both, and not in neither
+	tables := ds.mem.tables(t, lower, upper) // before the files: a table that is drained meanwhile is in both, and not in neither
 	var files fileIter
 	if uid == 0 || uid < ds.filedUID.Load() {
 		it, err := ds.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
@@ -287,12 +288,32 @@ func (ds *dataset) iterLocked(t *tx, uid uint64, lower, upper []byte) (*rowIter,
 	return newRowIter(tables, files, lower, upper), nil
 }
 
-// tables lists the tx's own rows and the tables in memory, from the newest to the oldest.
-func (m *memory) tables(t *tx) []*memtable.Table {
+// tables lists the tx's own rows and the tables in memory, from the newest to the oldest, to be iterated over between bounds. Only the
+// sequencer's holder calls it.
+func (m *memory) tables(t *tx, lower, upper []byte) []*memtable.Table {
 	own := t.ordered()
 	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return tablesOf(own, m.mu.active, m.mu.frozen)
+	active, frozen := m.mu.active, m.mu.frozen
+	m.mu.RUnlock()
+	m.order(active, lower, upper)
+	return tablesOf(own, active, frozen)
+}
+
+// order sees to it that the rows of a table between bounds, and those of its views, may be iterated over. The first time it takes a while for
+// a table that is written: the commands that read rows in order keep it ordered from then on, and the tables behind it.
+func (m *memory) order(table *memtable.Table, lower, upper []byte) {
+	m.mu.RLock()
+	done := table.Ordered(lower, upper)
+	m.mu.RUnlock()
+	if done {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	table.Order(lower, upper)
+	if table == m.mu.active {
+		m.dropViewLocked() // the next one is of the ordered table
+	}
 }
 
 // tablesOf lists tables from the newest to the oldest.

@@ -7,8 +7,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"replogd/engine/keys"
 	"replogd/engine/memtable"
 )
+
+// tableLayout has the rows that most commands look for one by one found by hash: they come in no order, and to keep them in one would cost
+// more than all the rest of a write.
+var tableLayout = memtable.NewLayout(keys.TagKey, keys.TagField)
 
 // maxFrozen is how many full memtables may wait to be drained; with the active one they bound the memory of unfiled rows. Writers
 // wait, outside the sequencer, while all of them are full.
@@ -41,7 +46,7 @@ type frozenTable struct {
 
 func (m *memory) init(limit int64) {
 	m.limit = limit
-	m.mu.active = memtable.New()
+	m.mu.active = tableLayout.New()
 }
 
 // find looks a row up in memory; found is true for a tombstone, whose live is false.
@@ -67,6 +72,7 @@ func findIn(active *memtable.Table, frozen []*frozenTable, key []byte) (value []
 func (m *memory) apply(rows []rowChange, cache *rowCache, filters *rowFilters, publish func()) (full bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.dropViewLocked()
 	for i := range rows {
 		r := &rows[i]
 		if r.fresh && !r.deleted {
@@ -79,7 +85,6 @@ func (m *memory) apply(rows []rowChange, cache *rowCache, filters *rowFilters, p
 			cache.write(r.key(), r.value(), !r.deleted)
 		}
 	}
-	m.mu.view = nil
 	publish()
 	return m.mu.active.Bytes() >= m.limit
 }
@@ -94,7 +99,9 @@ func (m *memory) freeze(s *state) bool {
 	}
 	f := &frozenTable{table: m.mu.active, state: s.appendTo(nil), end: s.applied, nextUID: s.nextUID}
 	m.mu.frozen = append(m.mu.frozen[:len(m.mu.frozen):len(m.mu.frozen)], f)
-	m.mu.active, m.mu.view = memtable.New(), nil
+	m.dropViewLocked()
+	m.mu.active.Seal()
+	m.mu.active = m.mu.active.Next()
 	return true
 }
 
@@ -149,16 +156,26 @@ func (m *memory) full() bool {
 	return len(m.mu.frozen) >= maxFrozen && m.mu.active.Bytes() >= m.limit
 }
 
+// dropViewLocked gives the memory's own view of the active table back: that is going to change. The caller holds mu.
+func (m *memory) dropViewLocked() {
+	if m.mu.view != nil {
+		m.mu.view.Release()
+		m.mu.view = nil
+	}
+}
+
 // view is the keyspace as of one commit. It must be closed: it keeps files and memory from being given back.
 type view struct {
-	active *memtable.Table
+	mem    *memory
+	of     *memtable.Table // the active table
+	active *memtable.Table // and its view
 	frozen []*frozenTable
 	files  *pebble.Snapshot
 	filter *rowFilter // holds every row of the view, and maybe later ones; nil: there is none
 	dbIDs  []uint32   // nil before the dataset is published
 }
 
-// view takes one. It costs about a microsecond, and the next commits copy what they touch of the memtable.
+// view takes one. It costs about a microsecond, and the next commits copy what they touch of the memtable, or keep the rows they replace.
 func (ds *dataset) view() *view {
 	m := &ds.mem
 	m.mu.Lock()
@@ -166,21 +183,27 @@ func (ds *dataset) view() *view {
 	if m.mu.view == nil {
 		m.mu.view = m.mu.active.View()
 	}
-	v := &view{active: m.mu.view, frozen: m.mu.frozen, files: ds.db.NewSnapshot(), filter: ds.filters.use.Load()}
+	v := &view{mem: m, of: m.mu.active, active: m.mu.view.Retain(), frozen: m.mu.frozen, files: ds.db.NewSnapshot(), filter: ds.filters.use.Load()}
 	if ids := ds.dbIDs.Load(); ids != nil {
 		v.dbIDs = *ids
 	}
 	return v
 }
 
-func (v *view) close() { closeQuietly(v.files) }
+func (v *view) close() {
+	v.active.Release()
+	closeQuietly(v.files)
+}
 
 // get reads a row as of the view.
 func (v *view) get(key []byte) (value []byte, ok bool, err error) {
 	if v.filter != nil && filteredTag(key[0]) && v.filter.lacks(key) {
 		return nil, false, nil
 	}
-	if value, live, found := findIn(v.active, v.frozen, key); found {
+	v.mem.mu.RLock() // the view shares its index with the table, which may be written
+	value, live, found := findIn(v.active, v.frozen, key)
+	v.mem.mu.RUnlock()
+	if found {
 		return value, live, nil
 	}
 	return readFiles(v.files, key)
