@@ -52,10 +52,11 @@ type Engine struct {
 	// waiting for either.
 	seq struct {
 		sync.Mutex
-		role  role
-		state state
-		tx    tx
-		hints placeHints
+		role    role
+		state   state
+		tx      tx
+		toucher toucher
+		hints   placeHints
 		aheads
 	}
 

@@ -187,7 +187,11 @@ func (e *Engine) runWritesLocked(s *Session, reqs []Request, w *resp.Writer) (n 
 	t.reset(e.ds.Load(), &e.seq.state)
 	start := time.Now()
 	nowMs := start.UnixMilli()
+	touched := 0
 	for n < len(reqs) && len(t.effects) < maxRunBytes {
+		if n == touched {
+			touched += e.seq.toucher.touch(s, t.ds, reqs[n:])
+		}
 		r := reqs[n]
 		n++
 		mark := w.Len()

@@ -80,16 +80,24 @@ func (e *Engine) eachKeyRow(s *Session, ds *dataset, reqs []Request, visit func(
 	row := s.warmBuf
 	defer func() { s.warmBuf = shrink(row) }()
 	for i := range reqs {
-		k := reqs[i].Cmd.Spec.Keys
-		last := k.Last
-		if last < 0 {
-			last += len(reqs[i].Args)
-		}
-		for at := k.First; at > 0 && at <= last && at < len(reqs[i].Args); at += max(k.Step, 1) {
+		for at, end, step := reqs[i].keyRange(); at < end; at += step {
 			row = keys.AppendKey(row[:0], id, reqs[i].Args[at])
 			if !visit(row) {
 				return
 			}
 		}
 	}
+}
+
+// keyRange says which arguments are the request's keys: those from first on, by steps, before end.
+func (r *Request) keyRange() (first, end, step int) {
+	k := &r.Cmd.Spec.Keys
+	end = k.Last + 1
+	if k.Last < 0 {
+		end += len(r.Args)
+	}
+	if k.First <= 0 {
+		end = 0
+	}
+	return k.First, min(end, len(r.Args)), max(k.Step, 1)
 }

@@ -66,6 +66,33 @@ func (m *Map) Get(dst []byte, hash uint64, row []byte) (out []byte, present, fou
 	return append(dst, value...), present, true
 }
 
+// Word and Touch bring a row close to the processor, for a look at it soon. Of several rows they wait for memory together, if Word is called for
+// all of them first. Word reads where the index leads to.
+func (m *Map) Word(hash uint64) uint64 {
+	if m.index.count == 0 {
+		return 0
+	}
+	return m.index.words[m.index.home(tagOf(hash))]
+}
+
+// Touch reads a little of the slot that a Word leads to, for the caller to do something with.
+func (m *Map) Touch(word uint64) (read byte) {
+	if word == 0 {
+		return 0
+	}
+	where := place(word) //nolint:gosec // the lower half
+	slot := m.pages[where.page()].slot(where.slot())
+	for at := 0; at < len(slot) && at < touchBytes; at += cacheLine {
+		read ^= slot[at]
+	}
+	return read
+}
+
+const (
+	cacheLine  = 64
+	touchBytes = 4 * cacheLine // what lies behind is read in order, and comes by itself
+)
+
 // Has says whether a row is here.
 func (m *Map) Has(hash uint64, row []byte) bool {
 	at, _ := m.find(hash, row)

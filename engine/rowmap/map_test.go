@@ -149,3 +149,19 @@ func BenchmarkSet(b *testing.B) {
 		m.Set(rowmap.Hash(row), row, value, true)
 	}
 }
+
+// What Word and Touch read is of no consequence, but they must not fail whatever the map holds, and must not change it.
+func TestTouchIsForAnyRow(t *testing.T) {
+	m, _ := newMap(t, 32)
+	touch := func(row []byte) { m.Touch(m.Word(rowmap.Hash(row))) }
+	touch([]byte("in an empty map"))
+	for i := range 20_000 { // more than it keeps
+		row, other := keyRow(i), keyRow(i*7%20_000)
+		m.Set(rowmap.Hash(row), row, make([]byte, i%500), i%3 > 0)
+		touch(row)
+		touch(other)
+		m.Delete(rowmap.Hash(other), other)
+		touch(other)
+	}
+	require.Positive(t, m.Len())
+}
