@@ -17,7 +17,19 @@ type Command struct {
 	write bool   // runs under the sequencer, refused on a replica
 	// keyRowsOnly says that it looks at the rows of its keys and no further.
 	keyRowsOnly bool
+	fields      fieldArgs
 	run         handler
+}
+
+// fieldArgs says where a command's fields or members stand among its arguments, for its first key: every step'th from first on; first 0: it
+// names none. It is used for hints only.
+type fieldArgs struct{ first, step int }
+
+// fieldsOf has the writing commands of which one may find many in a row.
+var fieldsOf = map[string]fieldArgs{
+	"hset": {2, 2}, "hmset": {2, 2}, "hdel": {2, 1}, "hincrby": {2, 2}, "hincrbyfloat": {2, 2}, "hsetnx": {2, 2},
+	"sadd": {2, 1}, "srem": {2, 1},
+	"zadd": {3, 2}, "zrem": {2, 1}, "zincrby": {3, 1},
 }
 
 // What a command does to the keyspace: the column "kind" of the table below.
@@ -225,6 +237,7 @@ func newCommand(name string, kind int, run handler) *Command {
 		name:        name,
 		write:       kind == writes,
 		keyRowsOnly: spec.Group == "string" || spec.Group == "generic",
+		fields:      fieldsOf[name],
 		run:         run,
 	}
 }

@@ -190,7 +190,7 @@ func (e *Engine) runWritesLocked(s *Session, reqs []Request, w *resp.Writer) (n 
 	touched := 0
 	for n < len(reqs) && len(t.effects) < maxRunBytes {
 		if n == touched {
-			touched += e.seq.toucher.touch(s, t.ds, reqs[n:])
+			touched += e.seq.toucher.run(s, t.ds, reqs[n:])
 		}
 		r := reqs[n]
 		n++

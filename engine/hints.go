@@ -56,6 +56,7 @@ func (x *extraRows) givenUp() { *x = 0 }
 type zsetFront struct {
 	members []scored
 	last    []byte // score row of the last one
+	touched int    // of members, the ones whose rows have been touched (touch.go)
 	extra   extraRows
 }
 

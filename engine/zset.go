@@ -215,6 +215,7 @@ func (x *zset) takeLowest(count int64) ([]scored, error) {
 	}
 	taken := f.members[:count:count]
 	f.members = f.members[count:]
+	x.touchFront(f, int(count))
 	last := taken[count-1]
 	first, _ := hints.get(x.h.UID)
 	hints.put(x.h.UID, keys.AppendScore(first[:0], x.h.UID, last.score, last.member))
@@ -222,6 +223,21 @@ func (x *zset) takeLowest(count int64) ([]scored, error) {
 		f.extra.usedUp()
 	}
 	return taken, nil
+}
+
+// touchFront touches the rows of the members that the next pops are going to remove, once those touched before are used up.
+func (x *zset) touchFront(f *zsetFront, taken int) {
+	if f.touched -= taken; f.touched > 0 {
+		return
+	}
+	f.touched = min(len(f.members), touchRows)
+	t := &x.c.e.seq.toucher
+	t.begin()
+	for i := range f.members[:f.touched] {
+		t.row = keys.AppendField(t.row[:0], x.h.UID, f.members[i].member)
+		t.add()
+	}
+	t.touch(x.c.ds.cache)
 }
 
 // fillFront reads the lowest count members and some more.
@@ -235,6 +251,7 @@ func (x *zset) fillFront(f *zsetFront, count int64) error {
 		return err
 	}
 	last := members[len(members)-1]
+	f.touched = 0
 	f.members, f.last = members, keys.AppendScore(f.last[:0], x.h.UID, last.score, last.member)
 	return nil
 }
