@@ -199,7 +199,7 @@ func (c *call) elemNear(uid uint64, row []byte, back bool) (value []byte, ok boo
 }
 
 // near iterates over a part of a collection's table by stretches: from row on, or if back from just before it, until fn returns false
-// or the bound at the other end is reached. It needs the sequencer; no row may be changed in fn.
+// or the bound at the other end is reached. It needs the sequencer; no row may be changed in fn. Keys and values stay valid behind it.
 func (c *call) near(uid uint64, row, bound []byte, back bool, fn func(it *rowIter) (more bool, err error)) error {
 	from, to := row, bound
 	if back {

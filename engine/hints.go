@@ -9,6 +9,7 @@ import "bytes"
 type placeHints struct {
 	places map[uint64][]byte
 	fronts map[uint64]*zsetFront
+	ends   map[uint64]*listEnd
 	walks  map[uint64]*setWalk
 }
 
@@ -33,13 +34,16 @@ func (h *placeHints) put(uid uint64, row []byte) {
 func (h *placeHints) drop(uid uint64) {
 	delete(h.places, uid)
 	delete(h.fronts, uid)
+	delete(h.ends, uid)
 	delete(h.walks, uid)
 }
 
 const (
 	// frontRows is how many members a pop fetches at most beyond those it takes.
 	frontRows = 128
-	// maxFronts is how many sorted sets have a front, and how many sets a walk. When there are more, all are forgotten.
+	// frontBytes is about how large these may be together: behind it no more are fetched.
+	frontBytes = 64 << 10
+	// maxFronts is how many sorted sets have a front, how many lists an end and how many sets a walk. When there are more, all are forgotten.
 	maxFronts = 256
 )
 
@@ -105,5 +109,62 @@ func (h *placeHints) memberChanged(uid uint64, row []byte) {
 	if w := h.walks[uid]; w != nil && len(w.members) > 0 && bytes.Compare(w.first, row) <= 0 && bytes.Compare(row, w.last) <= 0 {
 		w.members = nil
 		w.extra.givenUp()
+	}
+}
+
+// listEnd holds the elements that the next pops from an end of a list take, the next one first. Pops take them from it; any other change of
+// the list among them empties it.
+type listEnd struct {
+	head   bool // it is the head's end
+	index  uint64
+	values [][]byte // of index and those behind it, away from the end
+	extra  extraRows
+}
+
+// end returns a list's end, an empty one if nothing is known.
+func (h *placeHints) end(uid uint64) *listEnd {
+	e := h.ends[uid]
+	if e == nil {
+		if h.ends == nil || len(h.ends) >= maxFronts {
+			h.ends = make(map[uint64]*listEnd)
+		}
+		e = &listEnd{}
+		h.ends[uid] = e
+	}
+	return e
+}
+
+// has says whether an element is among those that the end holds.
+func (e *listEnd) has(index uint64) bool {
+	if e.head {
+		return index-e.index < uint64(len(e.values))
+	}
+	return e.index-index < uint64(len(e.values))
+}
+
+// take removes the value of the next element.
+func (e *listEnd) take() []byte {
+	value := e.values[0]
+	e.values = e.values[1:]
+	if e.head {
+		e.index++
+	} else {
+		e.index--
+	}
+	if len(e.values) == 0 {
+		e.extra.usedUp()
+	}
+	return value
+}
+
+func (e *listEnd) giveUp() {
+	e.values = nil
+	e.extra.givenUp()
+}
+
+// elementChanged empties a list's end if the element, which is written or removed otherwise than by a pop from it, is among those it holds.
+func (h *placeHints) elementChanged(uid, index uint64) {
+	if e := h.ends[uid]; e != nil && e.has(index) {
+		e.giveUp()
 	}
 }

@@ -57,15 +57,21 @@ func (x *list) row(index uint64) []byte {
 // pushTail and pushHead add an element.
 func (x *list) pushTail(value []byte) {
 	x.writable()
-	x.c.setRow(x.row(x.first+uint64(x.h.Count)), value, false)
+	x.write(x.first+uint64(x.h.Count), value, false)
 	x.h.Count++
 }
 
 func (x *list) pushHead(value []byte) {
 	x.writable()
 	x.first--
-	x.c.setRow(x.row(x.first), value, false)
+	x.write(x.first, value, false)
 	x.h.Count++
+}
+
+// write writes the row of the element at an index.
+func (x *list) write(index uint64, value []byte, existed bool) {
+	x.c.e.seq.hints.elementChanged(x.h.UID, index)
+	x.c.setRow(x.row(index), value, existed)
 }
 
 func (x *list) push(value []byte, head bool) {
@@ -91,7 +97,7 @@ func (x *list) missing(i int64, row []byte) error {
 }
 
 // set replaces element i.
-func (x *list) set(i int64, value []byte) { x.c.setRow(x.row(x.first+uint64(i)), value, true) }
+func (x *list) set(i int64, value []byte) { x.write(x.first+uint64(i), value, true) }
 
 // pop takes an element from an end of a list that is not empty. The value is read-only.
 func (x *list) pop(head bool) ([]byte, error) {
@@ -99,15 +105,12 @@ func (x *list) pop(head bool) ([]byte, error) {
 	if head {
 		i = 0
 	}
-	row := x.row(x.first + uint64(i))
-	value, ok, err := x.c.elemNear(x.h.UID, row, !head)
-	if err == nil && !ok {
-		err = x.missing(i, row)
-	}
+	index := x.first + uint64(i)
+	value, err := x.take(index, head)
 	if err != nil {
 		return nil, err
 	}
-	x.c.deleteRow(row) // value stays: no row is changed in place
+	x.c.deleteRow(x.row(index)) // value stays: no row is changed in place
 	x.h.Count--
 	if head {
 		x.first++
@@ -115,10 +118,61 @@ func (x *list) pop(head bool) ([]byte, error) {
 	return value, nil
 }
 
+// take returns the value of the element at an end of the list, which is going to be removed. Pops come in rows: some more elements are fetched
+// with one that the list's end did not hold.
+func (x *list) take(index uint64, head bool) (value []byte, err error) {
+	end := x.c.e.seq.hints.end(x.h.UID)
+	if end.head != head {
+		end.giveUp()
+		end.head = head
+	}
+	if len(end.values) == 0 && end.extra > 0 {
+		if err := x.fillEnd(end, index); err != nil {
+			return nil, err
+		}
+	}
+	if len(end.values) > 0 && end.index == index {
+		return end.take(), nil
+	}
+	row := x.row(index)
+	value, ok, err := x.c.elemNear(x.h.UID, row, !head)
+	if err == nil && !ok {
+		err = x.missing(int64(index-x.first), row)
+	}
+	if len(end.values) == 0 {
+		end.extra.usedUp()
+	}
+	return value, err
+}
+
+// fillEnd fetches the element at an index, which is at the end, and some behind it.
+func (x *list) fillEnd(end *listEnd, index uint64) error {
+	row, bound := x.row(index), x.row(x.first+uint64(x.h.Count))
+	if !end.head {
+		row, bound = x.row(index+1), x.row(x.first)
+	}
+	end.index = index
+	want, size := min(1+int64(end.extra), x.h.Count), 0
+	return x.c.near(x.h.UID, row, bound, !end.head, func(it *rowIter) (bool, error) {
+		at := uint64(len(end.values))
+		if !end.head {
+			at = -at
+		}
+		if !bytes.Equal(it.key(), x.row(index+at)) {
+			return false, nil // there is a gap, and whoever comes to it will see it
+		}
+		value, err := it.value()
+		end.values = append(end.values, value) // it is of memory or of a stretch, where it stays
+		size += len(value)
+		return int64(len(end.values)) < want && size < frontBytes, err
+	})
+}
+
 // dropEnds removes n elements at the head and m at the tail.
 func (x *list) dropEnds(n, m int64) {
 	keep := len(x.c.rowBuf)
 	drop := func(index uint64) {
+		x.c.e.seq.hints.elementChanged(x.h.UID, index)
 		x.c.deleteRow(x.row(index))
 		x.c.rowBuf = x.c.rowBuf[:keep]
 	}

@@ -54,6 +54,7 @@ func (x *set) fillWalk(w *setWalk) error {
 		from = keys.AppendFieldPlace(nil, x.h.UID, rand.Uint64()>>16)
 	}
 	lower, upper := keys.UIDBounds(keys.TagField, x.h.UID, x.h.UID)
+	size := 0
 	for _, row := range [][]byte{bytes.Clone(from), lower} {
 		err := x.c.near(x.h.UID, row, upper, false, func(it *rowIter) (bool, error) {
 			_, member, err := keys.ParseField(it.key())
@@ -65,7 +66,8 @@ func (x *set) fillWalk(w *setWalk) error {
 			}
 			w.last = append(w.last[:0], it.key()...)
 			w.members = append(w.members, bytes.Clone(member))
-			return len(w.members) <= int(w.extra), nil
+			size += len(member)
+			return len(w.members) <= int(w.extra) && size < frontBytes, nil
 		})
 		if err != nil {
 			w.members = nil

@@ -246,7 +246,7 @@ func (x *zset) fillFront(f *zsetFront, count int64) error {
 	if first, ok := x.c.e.seq.hints.get(x.h.UID); ok {
 		row = bytes.Clone(first)
 	}
-	members, err := x.collect(row, upper, false, min(count+int64(f.extra), x.h.Count))
+	members, err := x.collect(row, upper, false, count, min(count+int64(f.extra), x.h.Count))
 	if err != nil {
 		return err
 	}
@@ -259,17 +259,21 @@ func (x *zset) fillFront(f *zsetFront, count int64) error {
 // takeHighest collects count members from the highest score on, under the sequencer.
 func (x *zset) takeHighest(count int64) ([]scored, error) {
 	lower, upper := x.scoreBounds()
-	return x.collect(upper, lower, true, count)
+	return x.collect(upper, lower, true, count, count)
 }
 
-// collect copies count members that there are for certain, from row towards bound.
-func (x *zset) collect(row, bound []byte, back bool, count int64) (members []scored, err error) {
+// collect copies members that there are for certain, from row towards bound: least, and up to most as long as they are small.
+func (x *zset) collect(row, bound []byte, back bool, least, most int64) (members []scored, err error) {
+	size, stopped := 0, false
 	err = x.c.near(x.h.UID, row, bound, back, func(it *rowIter) (bool, error) {
 		member, score, err := scoreAt(it)
 		members = append(members, scored{bytes.Clone(member), score})
-		return int64(len(members)) < count, err
+		size += len(member)
+		n := int64(len(members))
+		stopped = n == most || n >= least && size >= frontBytes
+		return !stopped, err
 	})
-	if err == nil && int64(len(members)) != count {
+	if err == nil && !stopped {
 		err = corruptCount(&x.h, int64(len(members)))
 	}
 	return members, err
