@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"replogd/engine/command"
 	"replogd/engine/resp"
 )
 
@@ -21,6 +20,7 @@ type applier struct {
 	cursor  logCursor
 	scanner *resp.UnitScanner
 	buf     []byte
+	group   unitGroup
 	session Session
 	w       resp.Writer // replies nobody reads
 	warmer  *rowWarmer  // of a replay, whose caches are cold; nil otherwise
@@ -122,18 +122,20 @@ func (a *applier) applyBatch() (more bool, err error) {
 	nowMs := time.Now().UnixMilli()
 	more = true
 	for more && len(t.rows) < maxApplyRows && t.rowBytes < maxApplyBytes {
-		unit, ok, err := a.scanner.Next()
-		if err != nil {
-			return false, err
-		}
+		reqs, size, ok := a.nextUnit(t)
 		if !ok {
+			if a.group.err != nil {
+				return false, a.group.err
+			}
 			more = false
 			break
 		}
-		if err := a.applyUnit(t, unit, nowMs); err != nil {
-			return false, err
+		for _, r := range reqs {
+			if err := a.applyCommand(t, r, nowMs); err != nil {
+				return false, fmt.Errorf("offset %d, %s: %w", t.state.applied, quoteCommand(r.Args), err)
+			}
 		}
-		t.state.applied += uint64(len(unit.Raw))
+		t.state.applied += uint64(size)
 	}
 	if t.state.applied == e.seq.state.applied {
 		return more, nil
@@ -142,22 +144,22 @@ func (a *applier) applyBatch() (more bool, err error) {
 	return more, nil
 }
 
-func (a *applier) applyUnit(t *tx, unit resp.Unit, nowMs int64) error {
-	for _, args := range unit.Commands {
-		if err := a.applyCommand(t, args, nowMs); err != nil {
-			return fmt.Errorf("offset %d, %s: %w", t.state.applied, quoteCommand(args), err)
-		}
+// nextUnit returns the commands of the next unit and its length; ok is false when no whole one is left. The rows of several are touched at a time.
+func (a *applier) nextUnit(t *tx) (reqs []Request, bytes int, ok bool) {
+	if reqs, bytes, ok = a.group.take(); ok {
+		return reqs, bytes, true
 	}
-	return nil
+	a.group.fill(a.scanner)
+	if reqs := a.group.reqs; len(reqs) > 0 {
+		a.e.seq.toucher.run(t.state.dbs[t.state.streamDB].id, t.ds, reqs)
+	}
+	return a.group.take()
 }
 
 // applyCommand executes one command of the stream. A command that changes no key may be passed over only if it is known to.
-func (a *applier) applyCommand(t *tx, args [][]byte, nowMs int64) error {
-	cmd := Lookup(args[0])
-	if cmd == nil && len(args) > 1 { // a subcommand: XGROUP CREATE
-		cmd = Lookup(bytes.Join(args[:2], []byte{'|'}))
-	}
-	if cmd == nil || !cmd.write && !cmd.Spec.Flags.Has(command.MayReplicate) {
+func (a *applier) applyCommand(t *tx, r Request, nowMs int64) error {
+	cmd, args := r.Cmd, r.Args
+	if cmd == nil {
 		return a.applySpecial(t, args)
 	}
 	if !cmd.Spec.ArityOK(len(args)) {

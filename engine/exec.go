@@ -187,10 +187,10 @@ func (e *Engine) runWritesLocked(s *Session, reqs []Request, w *resp.Writer) (n 
 	t.reset(e.ds.Load(), &e.seq.state)
 	start := time.Now()
 	nowMs := start.UnixMilli()
-	touched := 0
+	touched, id := 0, t.state.dbs[s.DB].id
 	for n < len(reqs) && len(t.effects) < maxRunBytes {
 		if n == touched {
-			touched += e.seq.toucher.run(s, t.ds, reqs[n:])
+			touched += e.seq.toucher.run(id, t.ds, reqs[n:])
 		}
 		r := reqs[n]
 		n++

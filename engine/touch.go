@@ -28,13 +28,15 @@ type toucher struct {
 }
 
 // run touches the rows that reqs are going to look at, as far as their keys and arguments tell, and returns how many requests it has seen to:
-// at least one. The caller holds the sequencer.
-func (t *toucher) run(s *Session, ds *dataset, reqs []Request) (n int) {
-	id := (*ds.dbIDs.Load())[s.DB]
+// at least one. id is the internal number of the database that most are for. The caller holds the sequencer.
+func (t *toucher) run(id uint32, ds *dataset, reqs []Request) (n int) {
 	t.begin()
 	var last []byte
 	fields := false
 	for ; n < len(reqs) && len(t.hashes) < touchRows; n++ {
+		if reqs[n].Cmd == nil {
+			continue
+		}
 		for at, end, step := reqs[n].keyRange(); at < end && len(t.hashes) < touchRows; at += step {
 			key := reqs[n].Args[at]
 			if bytes.Equal(key, last) {
@@ -59,6 +61,9 @@ func (t *toucher) fields(id uint32, ds *dataset, reqs []Request) {
 	var uid uint64
 	for i := range reqs {
 		r := &reqs[i]
+		if r.Cmd == nil {
+			continue
+		}
 		at, step := r.Cmd.fields.first, r.Cmd.fields.step
 		if at == 0 || at >= len(r.Args) {
 			continue

@@ -33,8 +33,9 @@ type UnitScanner struct {
 	commands [][][]byte // reused backing of Unit.Commands
 }
 
-// Unit is the bytes that must be applied together. Raw and Commands alias the
-// scanner's memory: valid until the next call of Next or Feed.
+// Unit is the bytes that must be applied together. Raw and the bytes of Commands
+// alias the scanner's memory and are valid until the next call of Feed; the slices
+// of Commands until the next call of Next.
 type Unit struct {
 	// Raw is the exact bytes of the stream: SELECTs, MULTI and EXEC included.
 	Raw []byte
