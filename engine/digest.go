@@ -33,7 +33,7 @@ const digestCheckEvery = 1024
 func (e *Engine) Digest(ctx context.Context) ([20]byte, error) {
 	ds := e.acquire()
 	defer ds.release()
-	v := ds.view()
+	v := ds.viewOnce()
 	defer v.close()
 	var total digest
 	for db, id := range v.dbIDs {

@@ -266,6 +266,9 @@ func (v *view) iter(lower, upper []byte) (*rowIter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scan keyspace: %w", err)
 	}
+	if !v.once {
+		v.of.Ask(lower, upper)
+	}
 	v.mem.order(v.of, lower, upper)
 	return newRowIter(tablesOf(nil, v.active, v.frozen), files, lower, upper), nil
 }
@@ -295,12 +298,13 @@ func (m *memory) tables(t *tx, lower, upper []byte) []*memtable.Table {
 	m.mu.RLock()
 	active, frozen := m.mu.active, m.mu.frozen
 	m.mu.RUnlock()
+	active.Ask(lower, upper)
 	m.order(active, lower, upper)
 	return tablesOf(own, active, frozen)
 }
 
 // order sees to it that the rows of a table between bounds, and those of its views, may be iterated over. The first time it takes a while for
-// a table that is written: the commands that read rows in order keep it ordered from then on, and the tables behind it.
+// a table that is written.
 func (m *memory) order(table *memtable.Table, lower, upper []byte) {
 	m.mu.RLock()
 	done := table.Ordered(lower, upper)

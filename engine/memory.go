@@ -169,6 +169,7 @@ type view struct {
 	mem    *memory
 	of     *memtable.Table // the active table
 	active *memtable.Table // and its view
+	once   bool            // what is read in order is not going to be read so again soon
 	frozen []*frozenTable
 	files  *pebble.Snapshot
 	filter *rowFilter // holds every row of the view, and maybe later ones; nil: there is none
@@ -187,6 +188,13 @@ func (ds *dataset) view() *view {
 	if ids := ds.dbIDs.Load(); ids != nil {
 		v.dbIDs = *ids
 	}
+	return v
+}
+
+// viewOnce is view for who walks over all of it, and is not going to come again soon: the next tables stay as they are.
+func (ds *dataset) viewOnce() *view {
+	v := ds.view()
+	v.once = true
 	return v
 }
 

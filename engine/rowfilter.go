@@ -160,7 +160,7 @@ func (ds *dataset) keepFilter() error {
 
 // fill adds the rows of the keyspace as it is.
 func (f *rowFilter) fill(ds *dataset) error {
-	v := ds.view()
+	v := ds.viewOnce()
 	defer v.close()
 	for _, tag := range []byte{keys.TagKey, keys.TagField} {
 		it, err := v.iter([]byte{tag}, []byte{tag + 1})

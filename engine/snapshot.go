@@ -38,7 +38,7 @@ func (e *Engine) Snapshot() *Snapshot {
 	st := &e.seq.state
 	return &Snapshot{
 		Offset: st.applied, StreamDB: st.streamDB,
-		e: e, ds: ds, v: ds.view(), dbs: append([]dbState(nil), st.dbs...),
+		e: e, ds: ds, v: ds.viewOnce(), dbs: append([]dbState(nil), st.dbs...),
 	}
 }
 

@@ -14,7 +14,8 @@
 //     that it shows are kept beside the ones that replace them for as long as somebody holds it. Once the table is written no more, or as
 //     soon as somebody wants an order (Order), the rows are sorted: all at once for a fraction of what it would have cost one by one.
 //
-// Commands that read rows in order keep coming back, so a part that was ordered stays a tree, and so does that of the next table (Next).
+// A part that was ordered stays a tree. Commands that read rows in order keep coming back, so if one has said so (Ask), the next table's part
+// is a tree from the beginning (Next).
 //
 // Nothing here locks. A Table may be read by many goroutines while nobody writes it; View says what holds for views.
 package memtable

@@ -27,7 +27,7 @@ type part struct {
 	hash  *hashed
 	epoch uint64      // of hash: what is visible
 	rows  int         // of a view's hash: how many rows those are
-	asked atomic.Bool // for order
+	asked atomic.Bool // Ask was called
 }
 
 // New makes an empty table that is ordered all through.
@@ -54,7 +54,7 @@ func (p *part) byHash(rows int) {
 	p.hash, p.epoch = newHashed(rows), newest
 }
 
-// Next makes an empty table for what is written after t. A part that somebody wanted ordered in t is ordered from the beginning; others are
+// Next makes an empty table for what is written after t. A part that Ask was called for in t is ordered from the beginning; others are
 // made for as many rows as t's.
 func (t *Table) Next() *Table {
 	n := &Table{layout: t.layout, parts: make([]part, len(t.parts))}
@@ -138,22 +138,31 @@ func (t *Table) hint(row *Row) *btree.PathHint {
 	return &t.hints[int(row.data[0])%len(t.hints)]
 }
 
-// Ordered says whether Iter may be called for the rows of [lower, upper), and notes, for Next, that somebody wants them in order.
-func (t *Table) Ordered(lower, upper []byte) bool {
-	yes := true
+// Ask notes, for Next, that somebody wants the rows of [lower, upper) in order, and will come again. It may run beside other calls of Ask and
+// beside readers.
+func (t *Table) Ask(lower, upper []byte) {
 	first, last := t.layout.between(lower, upper)
 	for i := first; i <= last; i++ {
-		p := &t.parts[i]
-		if !p.asked.Load() {
+		if p := &t.parts[i]; !p.asked.Load() {
 			p.asked.Store(true)
 		}
-		yes = yes && (p.tree != nil || p.hash.sealed)
 	}
-	return yes
+}
+
+// Ordered says whether Iter may be called for the rows of [lower, upper).
+func (t *Table) Ordered(lower, upper []byte) bool {
+	first, last := t.layout.between(lower, upper)
+	for i := first; i <= last; i++ {
+		if p := &t.parts[i]; p.tree == nil && !p.hash.sealed {
+			return false
+		}
+	}
+	return true
 }
 
 // Order puts the rows of [lower, upper) in order, if they are not yet, and has them stay so. It takes about a fifth of a microsecond for each
-// row of the parts that it orders. It counts as a write: nobody may read meanwhile. Views that were taken before may be iterated over then.
+// row of the parts that it orders. It counts as a write: nobody may read meanwhile. Views that were taken before may be iterated over then,
+// and if Ask was called, the table too.
 func (t *Table) Order(lower, upper []byte) {
 	first, last := t.layout.between(lower, upper)
 	for i := first; i <= last; i++ {
@@ -162,6 +171,10 @@ func (t *Table) Order(lower, upper []byte) {
 			continue
 		}
 		p.hash.sealed = true
+		if p.hash.used == 0 && !p.asked.Load() {
+			p.byHash(0) // views have the sealed one: there is no need for an order of what comes
+			continue
+		}
 		it := p.hash.iter(newest)
 		p.hash = nil
 		p.inOrder()

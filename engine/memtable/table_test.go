@@ -247,9 +247,16 @@ func playTable(t *rapid.T, layout *memtable.Layout) {
 			}
 		},
 		"order": func(t *rapid.T) {
+			table.Ask(nil, nil)
 			table.Order(nil, nil)
 			require.True(t, table.Ordered(nil, nil))
 			(&tableAsModel{table, now}).check(t, key)
+			for i := range views {
+				views[i].check(t, key)
+			}
+		},
+		"order once": func(t *rapid.T) {
+			table.Order(nil, nil)
 			for i := range views {
 				views[i].check(t, key)
 			}
@@ -291,20 +298,38 @@ func TestOlderVersionsGoWithTheirViews(t *testing.T) {
 	require.Equal(t, one, table.Bytes())
 }
 
-func TestATableThatWasReadInOrderIsFollowedByAnOrderedOne(t *testing.T) {
+func TestATableIsFollowedByAnOrderedOneIfSomebodyAsked(t *testing.T) {
 	layout := memtable.NewLayout('a', 'b')
 	first := layout.New()
+	require.False(t, first.Ordered([]byte("a"), []byte("b")))
+	first.Ask([]byte("a"), []byte("b"))
 	require.False(t, first.Ordered([]byte("a"), []byte("b")))
 	first.Order([]byte("a"), []byte("b"))
 	require.True(t, first.Ordered([]byte("a"), []byte("b")))
 	first.Seal()
 	second := first.Next()
 	require.True(t, second.Ordered([]byte("a1"), []byte("a2")))
+	require.False(t, second.Ordered([]byte("b"), nil))
+	second.Order([]byte("b"), nil) // once
+	second.Ask([]byte("a1"), []byte("a2"))
 	third := second.Next()
 	require.True(t, third.Ordered([]byte("a1"), []byte("a2")), "somebody asked")
-	require.False(t, third.Ordered([]byte("b"), nil))
-	fourth := layout.New().Next().Next()
-	require.False(t, fourth.Ordered([]byte("a"), []byte("b")), "nobody did")
+	require.False(t, third.Ordered([]byte("b"), nil), "nobody did")
+	require.False(t, third.Next().Ordered([]byte("a"), []byte("b")), "nor again")
+}
+
+func TestOrderForAViewLeavesAnEmptyPartAsItIs(t *testing.T) {
+	table := memtable.NewLayout('k').New()
+	view := table.View()
+	defer view.Release()
+	table.Order(nil, nil)
+	require.Empty(t, contents(view))
+	table.Put(row("k", "1"))
+	require.Empty(t, contents(view))
+	require.False(t, table.Ordered(nil, nil))
+	table.Ask(nil, nil)
+	table.Order(nil, nil)
+	require.Equal(t, []string{"k=1"}, contents(table))
 }
 
 func TestATableThatIsWrittenMustBeOrderedFirst(t *testing.T) {
