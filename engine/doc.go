@@ -70,5 +70,5 @@
 //	watches.mu                  who is told of changed keys; rows are looked up under it
 //	backlog, wal                their own short locks (memory only)
 //	memory.mu                   the memtables; Pebble's own short locks may be taken under it (iterators, snapshots)
-//	rowCache shard, broadcast   leaves
+//	rowCache shard, broadcast   leaves; several shards are taken for reading only, in their order (touch.go)
 package engine
