@@ -68,9 +68,16 @@ func (x *list) pushHead(value []byte) {
 	x.h.Count++
 }
 
+// elementChanges notes that the element at an index is written, or removed otherwise than by a pop.
+func (x *list) elementChanges(index uint64) {
+	if !x.c.loading {
+		x.c.e.seq.hints.elementChanged(x.h.UID, index)
+	}
+}
+
 // write writes the row of the element at an index.
 func (x *list) write(index uint64, value []byte, existed bool) {
-	x.c.e.seq.hints.elementChanged(x.h.UID, index)
+	x.elementChanges(index)
 	x.c.setRow(x.row(index), value, existed)
 }
 
@@ -172,7 +179,7 @@ func (x *list) fillEnd(end *listEnd, index uint64) error {
 func (x *list) dropEnds(n, m int64) {
 	keep := len(x.c.rowBuf)
 	drop := func(index uint64) {
-		x.c.e.seq.hints.elementChanged(x.h.UID, index)
+		x.elementChanges(index)
 		x.c.deleteRow(x.row(index))
 		x.c.rowBuf = x.c.rowBuf[:keep]
 	}

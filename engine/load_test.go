@@ -132,3 +132,36 @@ func TestDamagedRDBFilesAreRefused(t *testing.T) {
 		require.Error(t, load(out.Bytes()), name)
 	}
 }
+
+// The rows of a keyspace that is being loaded are those of other collections than the engine's own, even where their uids are the same: what is
+// known of the engine's stays known, and its memory is not touched, which others write.
+func TestLoadingLeavesTheEnginesHintsAlone(t *testing.T) {
+	for _, tc := range []struct {
+		push, pop string
+		held      func(h *placeHints, uid uint64) int
+	}{
+		{"RPUSH k e%d", "LPOP k", func(h *placeHints, uid uint64) int { return len(h.ends[uid].values) }},
+		{"SADD k e%d", "SPOP k", func(h *placeHints, uid uint64) int { return len(h.walks[uid].members) }},
+		{"ZADD k 1 e%d", "ZPOPMIN k", func(h *placeHints, uid uint64) int { return len(h.fronts[uid].members) }},
+	} {
+		t.Run(tc.pop, func(t *testing.T) {
+			n := newNode(t).lead()
+			defer n.close()
+			uid := n.e.seq.state.nextUID
+			for i := range 100 {
+				n.do(fmt.Sprintf(tc.push, i))
+			}
+			var file bytes.Buffer
+			snap := n.e.Snapshot()
+			defer snap.Close()
+			require.NoError(t, snap.WriteRDB(context.Background(), &file, strings.Repeat("a", 40)))
+			for range 4 {
+				n.do(tc.pop)
+			}
+			before := tc.held(&n.e.seq.hints, uid)
+			require.Positive(t, before)
+			require.NoError(t, n.e.LoadRDB(context.Background(), "/node/incoming", &file, 1, nil))
+			require.Equal(t, before, tc.held(&n.e.seq.hints, uid))
+		})
+	}
+}
