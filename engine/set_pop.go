@@ -65,7 +65,7 @@ func (x *set) fillWalk(w *setWalk) error {
 				w.first = append(w.first[:0], it.key()...)
 			}
 			w.last = append(w.last[:0], it.key()...)
-			w.members = append(w.members, bytes.Clone(member))
+			w.members = append(w.members, member) // near's keys stay valid
 			size += len(member)
 			return len(w.members) <= int(w.extra) && size < frontBytes, nil
 		})

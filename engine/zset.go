@@ -262,12 +262,12 @@ func (x *zset) takeHighest(count int64) ([]scored, error) {
 	return x.collect(upper, lower, true, count, count)
 }
 
-// collect copies members that there are for certain, from row towards bound: least, and up to most as long as they are small.
+// collect returns members that there are for certain, from row towards bound: least, and up to most as long as they are small.
 func (x *zset) collect(row, bound []byte, back bool, least, most int64) (members []scored, err error) {
 	size, stopped := 0, false
 	err = x.c.near(x.h.UID, row, bound, back, func(it *rowIter) (bool, error) {
 		member, score, err := scoreAt(it)
-		members = append(members, scored{bytes.Clone(member), score})
+		members = append(members, scored{member, score}) // near's keys stay valid
 		size += len(member)
 		n := int64(len(members))
 		stopped = n == most || n >= least && size >= frontBytes
