@@ -54,6 +54,9 @@
 // master the id must be the last one of the lineage it sent, or the try is repeated. When the follower's replid changes with that, it
 // disconnects its own replicas; they come back with a partial sync.
 //
+// A leader whose current history has changed since it answered REPLCONF lineage on the connection does not answer a position that it refuses
+// with a full sync, but with -NOMASTERLINK: told of the present lineage, the follower may ask for another one.
+//
 // # Rewinding
 //
 // A follower whose log goes on behind the point where the master's lineage left it, with nothing but PINGs, GETACKs and published messages (a

@@ -23,6 +23,8 @@ type Peer struct {
 	Version, NodeID string // of Valkey and replogd; NodeID is 40 hex digits or ""
 	RDBOnly         bool
 	Snapshot        string // REPLCONF snapshot: the checkpoint of which it already has a part
+
+	toldID string // our replid when it asked for our lineage; "": it did not
 }
 
 var replyOK = []byte("+OK\r\n")
@@ -41,7 +43,7 @@ func (n *Node) Replconf(p *Peer, args [][]byte) (reply []byte) {
 		case "ack", "getack":
 			return nil // only a replica may say it; Redis ignores it too
 		case "lineage":
-			return n.lineageReply(value)
+			return n.lineageReply(p, value)
 		}
 		if text := p.set(option, value, string(args[i])); text != "" {
 			return errorReply(text)
@@ -121,11 +123,12 @@ func printable(s string) string {
 }
 
 // lineageReply tells a replogd replica our histories and whom we follow.
-func (n *Node) lineageReply(version string) []byte {
+func (n *Node) lineageReply(p *Peer, version string) []byte {
 	if version != strconv.Itoa(nativeVersion) {
 		return errorReply("ERR REPLCONF lineage " + printable(clip(version)) + " is not spoken here")
 	}
 	l := lineage{path: []string{n.o.Backlog.NodeID()}, histories: n.o.Backlog.Histories()}
+	p.toldID = l.histories[len(l.histories)-1].ID
 	if up := n.link(); up != nil {
 		l.path = append(l.path, up.pathAbove()...)
 	}

@@ -184,6 +184,48 @@ func btoi(b bool) int {
 	return 0
 }
 
+// Between the answer to REPLCONF lineage and PSYNC this node's history may change: a replica that would have chosen another position, had it
+// known, is told to come again rather than given everything.
+func TestALineageThatChangesDuringTheHandshake(t *testing.T) {
+	b := newServer(t, "b").start(nil)
+	b.setKeys("k", 3, 3)
+	a := newServer(t, "a").start(b)
+	b.caughtUp(a)
+	ask := func(p *rawPeer, position func(p *rawPeer)) string {
+		p.introduce(hex40('1'))
+		p.send("REPLCONF", "lineage", "1")
+		_, err := resp.ReadReply(p.r, maxLineageBytes+64)
+		require.NoError(t, err)
+		position(p)
+		return p.line()
+	}
+	promote := func(*rawPeer) {}
+	unknown := func(p *rawPeer) { promote(p); p.psync(hex40('0'), 5) }
+	none := func(p *rawPeer) { promote(p); p.psync("?", -1) }
+	forced := func(p *rawPeer) { promote(p); p.psync("?", forcedOffset) }
+
+	for name, tc := range map[string]struct {
+		position func(p *rawPeer)
+		answer   string
+	}{
+		"a position": {unknown, "-NOMASTERLINK "}, "no position": {none, "+CHECKPOINT "}, "everything": {forced, "+CHECKPOINT "},
+	} {
+		full := a.n.Status().SyncFull
+		promote = func(*rawPeer) { a.promote() }
+		p := dialPeer(t, a)
+		require.Contains(t, ask(p, tc.position), tc.answer, name)
+		require.Equal(t, btoi(tc.answer[0] == '+'), int(a.n.Status().SyncFull-full), name)
+		require.NoError(t, p.c.Close())
+		promote = func(*rawPeer) {}
+		p = dialPeer(t, a)
+		require.Contains(t, ask(p, tc.position), "+CHECKPOINT ", "%s, told of the present history", name)
+		require.NoError(t, p.c.Close())
+		eventually(t, func() bool { return len(a.n.feeds.list()) == 0 }, says(name))
+		a.follow(b)
+		b.caughtUp(a)
+	}
+}
+
 // Without a capability the size comes first, and the stream follows the RDB at once; a peer that came by SYNC acknowledges nothing.
 func TestSyncGetsAnRDBOfKnownSize(t *testing.T) {
 	a := newServer(t, "a").start(nil)

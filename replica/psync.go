@@ -52,6 +52,9 @@ func (n *Node) judge(ctx context.Context, f *feed, req psyncRequest) verdict {
 	if v.cursor != nil || v.line != "" || v.err != nil {
 		return v
 	}
+	if outdated(f.p, v.reason, n.o.Backlog.Current().ID) {
+		return later(fmt.Sprintf("%s; it does not know yet that this node's history has changed", v.detail))
+	}
 	if l := n.link(); l != nil {
 		switch {
 		case !l.up():
@@ -63,6 +66,12 @@ func (n *Node) judge(ctx context.Context, f *feed, req psyncRequest) verdict {
 	}
 	n.counts.refused(v, req)
 	return v
+}
+
+// outdated says that what a replica asks for rests on a lineage of ours that is no more: told of the present one, it may find that all it has to
+// give up is a tail of no-ops (rewind.go), and need no full sync.
+func outdated(p *Peer, reason, replid string) bool {
+	return p.toldID != "" && p.toldID != replid && reason != backlog.FirstSync.String() && reason != reasonForced
 }
 
 // position judges the position alone.
