@@ -46,7 +46,7 @@ func (c *call) parseGroupOptions(create bool) (makeStream bool, entriesRead int6
 			if entriesRead, ok = c.argInt(i); !ok {
 				return false, 0, false
 			}
-			if entriesRead < 0 && entriesRead != unknownRead {
+			if entriesRead < 0 && entriesRead != unknownRead && !c.replay { // a master's counter may have run over
 				c.w.Error("ERR value for ENTRIESREAD must be positive or -1")
 				return false, 0, false
 			}
