@@ -117,6 +117,11 @@ func (a *applier) applyBatch() (more bool, err error) {
 	e := a.e
 	e.seq.Lock()
 	defer e.seq.Unlock()
+	defer func() {
+		if err != nil {
+			e.seq.hints = placeHints{} // they were set by what has not happened
+		}
+	}()
 	t := &e.seq.tx
 	t.reset(e.ds.Load(), &e.seq.state)
 	nowMs := time.Now().UnixMilli()

@@ -64,16 +64,8 @@ type zsetFront struct {
 	extra   extraRows
 }
 
-// front returns what is known of a sorted set's lowest members; nil: nothing.
-func (h *placeHints) front(uid uint64) *zsetFront { return h.fronts[uid] }
-
-// putFront notes the lowest members of a sorted set, which are kept.
-func (h *placeHints) putFront(uid uint64, f *zsetFront) {
-	if h.fronts == nil || len(h.fronts) >= maxFronts {
-		h.fronts = make(map[uint64]*zsetFront)
-	}
-	h.fronts[uid] = f
-}
+// front returns a sorted set's lowest members, none if nothing is known.
+func (h *placeHints) front(uid uint64) *zsetFront { return known(&h.fronts, uid) }
 
 // changed empties the front of a sorted set if the score row, which is written or removed otherwise than by a pop from it, lies within.
 func (h *placeHints) changed(uid uint64, row []byte) {
@@ -92,17 +84,7 @@ type setWalk struct {
 }
 
 // walk returns a set's walk, an empty one if nothing is known.
-func (h *placeHints) walk(uid uint64) *setWalk {
-	w := h.walks[uid]
-	if w == nil {
-		if h.walks == nil || len(h.walks) >= maxFronts {
-			h.walks = make(map[uint64]*setWalk)
-		}
-		w = &setWalk{}
-		h.walks[uid] = w
-	}
-	return w
-}
+func (h *placeHints) walk(uid uint64) *setWalk { return known(&h.walks, uid) }
 
 // memberChanged empties a set's walk if the field row, which is written or removed otherwise than by SPOP from it, lies within.
 func (h *placeHints) memberChanged(uid uint64, row []byte) {
@@ -122,16 +104,19 @@ type listEnd struct {
 }
 
 // end returns a list's end, an empty one if nothing is known.
-func (h *placeHints) end(uid uint64) *listEnd {
-	e := h.ends[uid]
-	if e == nil {
-		if h.ends == nil || len(h.ends) >= maxFronts {
-			h.ends = make(map[uint64]*listEnd)
+func (h *placeHints) end(uid uint64) *listEnd { return known(&h.ends, uid) }
+
+// known returns what all has of a collection, something empty if it has nothing.
+func known[T any](all *map[uint64]*T, uid uint64) *T {
+	k := (*all)[uid]
+	if k == nil {
+		if *all == nil || len(*all) >= maxFronts {
+			*all = make(map[uint64]*T)
 		}
-		e = &listEnd{}
-		h.ends[uid] = e
+		k = new(T)
+		(*all)[uid] = k
 	}
-	return e
+	return k
 }
 
 // has says whether an element is among those that the end holds.
@@ -145,7 +130,7 @@ func (e *listEnd) has(index uint64) bool {
 // take removes the value of the next element.
 func (e *listEnd) take() []byte {
 	value := e.values[0]
-	e.values = e.values[1:]
+	e.values[0], e.values = nil, e.values[1:] // what is taken may be large
 	if e.head {
 		e.index++
 	} else {

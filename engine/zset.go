@@ -204,10 +204,6 @@ func (x *zset) walkAll(back bool, fn func(member []byte, score float64) (bool, e
 func (x *zset) takeLowest(count int64) ([]scored, error) {
 	hints := &x.c.e.seq.hints
 	f := hints.front(x.h.UID)
-	if f == nil {
-		f = &zsetFront{}
-		hints.putFront(x.h.UID, f)
-	}
 	if int64(len(f.members)) < count {
 		if err := x.fillFront(f, count); err != nil {
 			return nil, err
