@@ -32,6 +32,7 @@ type memory struct {
 		active       *memtable.Table
 		frozen       []*frozenTable  // oldest first
 		view         *memtable.Table // of active, as long as that has not changed
+		toucher      memtable.Toucher
 	}
 	drained broadcast // a frozen table was drained, or the dataset is given up
 }
@@ -74,6 +75,9 @@ func (m *memory) apply(rows []rowChange, cache *rowCache, filters *rowFilters, p
 	defer m.mu.Unlock()
 	m.dropViewLocked()
 	for i := range rows {
+		if i%memtable.TouchRows == 0 {
+			m.touchLocked(rows[i:min(i+memtable.TouchRows, len(rows))])
+		}
 		r := &rows[i]
 		if r.fresh && !r.deleted {
 			filters.add(r.key()) // before anybody can find it; a row that was there already is in
@@ -87,6 +91,17 @@ func (m *memory) apply(rows []rowChange, cache *rowCache, filters *rowFilters, p
 	}
 	publish()
 	return m.mu.active.Bytes() >= m.limit
+}
+
+// touchLocked fetches what the active table has of the rows into the processor's caches.
+func (m *memory) touchLocked(rows []rowChange) {
+	if len(rows) < minTouchRows {
+		return
+	}
+	for i := range rows {
+		m.mu.toucher.Add(m.mu.active, rows[i].key())
+	}
+	m.mu.toucher.Touch()
 }
 
 // freeze puts the active table behind the frozen ones, unless too many wait already. The state is the one that the active table
