@@ -113,6 +113,25 @@ func (c *rowCache) write(row, value []byte, present bool) {
 	s.rows.Set(hash, row, value, present)
 }
 
+// offer puts in a row that the keyspace holds, unless it is known, or others would have to go for it; room says whether there was any. The caller sees to it
+// that nobody commits meanwhile. Both slices are copied.
+func (c *rowCache) offer(row, value []byte) (room bool) {
+	if c.region == nil {
+		return false
+	}
+	hash := rowmap.Hash(row)
+	s := c.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.rows.HasRoom() {
+		return false
+	}
+	if !s.rows.Has(hash, row) {
+		s.rows.Set(hash, row, value, true)
+	}
+	return true
+}
+
 // bytes returns what the cache holds of memory.
 func (c *rowCache) bytes() int64 {
 	if c.region == nil {

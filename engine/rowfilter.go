@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"replogd/engine/keys"
@@ -14,11 +13,6 @@ const (
 	filterBitsPerRow = 8
 
 	filterBlockWords = 8 // of 64 bits: a block is one cache line
-
-	// filterScanBytes is up to which size of the files a start reads them all to learn what rows they hold.
-	filterScanBytes = 1 << 30
-
-	filterCheckEvery = 4096 // rows between two looks at whether the scan is still wanted
 )
 
 // rowFilter knows, in memory, which key and field rows there may be: a Bloom filter of cache-line blocks. A write of a new key, a new
@@ -136,15 +130,18 @@ func (f *rowFilters) known() int64 {
 // rows for any.
 func (ds *dataset) keepFilter() error {
 	f := &ds.filters
-	for f.bytes > 0 && ds.db.Metrics().Total().TablesSize <= filterScanBytes {
+	for warm := ds.cache.region != nil; f.bytes > 0 && ds.db.Metrics().Total().TablesSize <= surveyBytes; warm = false {
 		next := newRowFilter(f.bytes)
-		f.next.Store(next) // before the view: what is committed behind it adds itself
-		err := next.fill(ds)
+		f.next.Store(next) // before the survey: what is committed from now on adds itself
+		err := (&survey{ds: ds, filter: next, warm: warm}).run()
 		if err == nil && !next.over.Load() {
 			f.use.Store(next)
 		}
 		f.next.Store(nil)
-		if err != nil || next.over.Load() {
+		if errors.Is(err, errFilterFull) || next.over.Load() {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		for !f.use.Load().over.Load() { // a kick may be of the filter before
@@ -157,32 +154,3 @@ func (ds *dataset) keepFilter() error {
 	}
 	return nil
 }
-
-// fill adds the rows of the keyspace as it is.
-func (f *rowFilter) fill(ds *dataset) error {
-	v := ds.viewOnce()
-	defer v.close()
-	for _, tag := range []byte{keys.TagKey, keys.TagField} {
-		it, err := v.iter([]byte{tag}, []byte{tag + 1})
-		if err != nil {
-			return err
-		}
-		n := 0
-		err = it.all(func(row, _ []byte) error {
-			f.add(row)
-			if n++; n%filterCheckEvery != 0 {
-				return nil
-			}
-			if f.over.Load() {
-				return errFilterFull
-			}
-			return ds.ctx.Err()
-		})
-		if err != nil && !errors.Is(err, errFilterFull) {
-			return fmt.Errorf("fill row filter: %w", err)
-		}
-	}
-	return nil
-}
-
-var errFilterFull = errors.New("the row filter is full")

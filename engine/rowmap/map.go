@@ -99,6 +99,9 @@ func (m *Map) Has(hash uint64, row []byte) bool {
 	return at >= 0
 }
 
+// HasRoom says whether a row can be put in without another one having to go for it.
+func (m *Map) HasRoom() bool { return len(m.pages) < m.share }
+
 // Set puts in what is known of a row, over what is here of it: its value, or that it does not exist (present is false, and value empty). Both
 // slices are copied. A row that is empty, or too large with its value, is not kept.
 func (m *Map) Set(hash uint64, row, value []byte, present bool) {
