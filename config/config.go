@@ -48,6 +48,7 @@ type Config struct {
 	Databases          int
 	BlockCacheSize     int64
 	RowCacheSize       int64 // 0 = none
+	RowGhostsSize      int64 // 0 = none
 	RowFilterSize      int64 // 0 = none
 	MemTableSize       int64
 	NotifyKeyspace     string // notify-keyspace-events, normalised

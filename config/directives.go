@@ -185,6 +185,7 @@ func dataRows() []*directive {
 		// Own: sizes for a machine with 1 GB of memory. Up to four memtables may exist.
 		{name: "block-cache-size", kind: memory, def: "64mb", min: 1 << 20, max: maxInt64, fixed: true, bind: func(c *Config, v value) { c.BlockCacheSize = v.n }},
 		{name: "row-cache-size", kind: memory, def: "256mb", max: maxInt64, fixed: true, bind: func(c *Config, v value) { c.RowCacheSize = v.n }},
+		{name: "row-ghosts-size", kind: memory, def: "64mb", max: 64 << 30, fixed: true, bind: func(c *Config, v value) { c.RowGhostsSize = v.n }},
 		{name: "row-filter-size", kind: memory, def: "16mb", max: 4 << 30, fixed: true, bind: func(c *Config, v value) { c.RowFilterSize = v.n }},
 		{name: "memtable-size", kind: memory, def: "32mb", min: 256 << 10, max: 2 << 30, fixed: true, bind: func(c *Config, v value) { c.MemTableSize = v.n }},
 		{name: "wal-segment-size", kind: memory, def: "64mb", min: minWALSegmentSize, max: maxWALSegmentSize, fixed: true, bind: func(c *Config, v value) { c.WALSegmentSize = v.n }},

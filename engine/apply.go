@@ -171,7 +171,7 @@ func (a *applier) applyCommand(t *tx, r Request, nowMs int64) error {
 		return errors.New("wrong number of arguments")
 	}
 	c := &a.session.call
-	c.next(call{e: a.e, ds: t.ds, tx: t, s: &a.session, w: &a.w, args: args, db: t.state.streamDB, now: nowMs, replay: true})
+	c.next(call{e: a.e, ds: t.ds, tx: t, s: &a.session, w: &a.w, args: args, db: t.state.streamDB, now: nowMs, replay: true, bare: cmd.bare})
 	a.w.Reset()
 	if err := cmd.run(c); err != nil {
 		return err

@@ -27,6 +27,7 @@ type call struct {
 	now     int64    // milliseconds since 1970, one reading for the whole run
 	replay  bool     // the command comes from the log or a master
 	loading bool     // it makes rows of a keyspace that is not the engine's (LoadRDB): the sequencer's state is not its own
+	bare    bool     // it does not look at a string's value: open may give it the key without
 	looks   bool     // it is a client's read, whose look-ups are counted as hits and misses
 	again   bool     // set by a read that has something to store: it runs again under the sequencer, if this is a leader
 

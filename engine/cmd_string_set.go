@@ -45,6 +45,9 @@ func (c *call) set(o setOptions, name string, r setReplies) error {
 		}
 	}
 	value := c.args[max(r.value, 2)]
+	if o.get {
+		c.bare = false
+	}
 	k, err := c.open(c.db, c.args[1])
 	if err != nil || o.get && !c.isString(&k) {
 		return err

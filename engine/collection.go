@@ -76,7 +76,7 @@ func (c *call) elem(uid uint64, row []byte) (value []byte, ok bool, err error) {
 		return c.v.get(row)
 	}
 	if cachedTag(row[0]) {
-		return c.cachedRow(row)
+		return c.cachedRow(row, false)
 	}
 	if value, live, found := c.ds.mem.find(row); found {
 		return value, live, nil
@@ -85,6 +85,12 @@ func (c *call) elem(uid uint64, row []byte) (value []byte, ok bool, err error) {
 		return nil, false, nil
 	}
 	return readFiles(c.ds.db, row)
+}
+
+// hasField says whether there is the row of a field or member.
+func (c *call) hasField(row []byte) (bool, error) {
+	_, ok, err := c.readRow(row, true)
+	return ok, err
 }
 
 // elements iterates over the rows of a collection in one table. Under the sequencer no row may be changed before close.

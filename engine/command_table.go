@@ -17,8 +17,16 @@ type Command struct {
 	write bool   // runs under the sequencer, refused on a replica
 	// keyRowsOnly says that it looks at the rows of its keys and no further.
 	keyRowsOnly bool
+	bare        bool // it does not look at a string's value
 	fields      fieldArgs
 	run         handler
+}
+
+// bareCommands look at whether their keys are there, at types and at times, but not at a string's value.
+var bareCommands = map[string]bool{
+	"del": true, "exists": true, "expiretime": true, "mset": true, "msetnx": true, "pexpiretime": true, "psetex": true, "pttl": true,
+	"set":   true, // but with GET
+	"setex": true, "setnx": true, "touch": true, "ttl": true, "type": true, "unlink": true,
 }
 
 // fieldArgs says where a command's fields or members stand among its arguments, for its first key: every step'th from first on; first 0: it
@@ -237,6 +245,7 @@ func newCommand(name string, kind int, run handler) *Command {
 		name:        name,
 		write:       kind == writes,
 		keyRowsOnly: spec.Group == "string" || spec.Group == "generic",
+		bare:        bareCommands[name],
 		fields:      fieldsOf[name],
 		run:         run,
 	}

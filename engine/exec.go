@@ -106,7 +106,7 @@ func (e *Engine) execAgain(ctx context.Context, s *Session, r Request, w *resp.W
 // runCall executes one command; see call for t and looks.
 func (e *Engine) runCall(s *Session, ds *dataset, t *tx, r Request, w *resp.Writer, nowMs int64, looks bool) error {
 	c := &s.call
-	c.next(call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs, looks: looks})
+	c.next(call{e: e, ds: ds, tx: t, s: s, w: w, args: r.Args, db: s.DB, now: nowMs, looks: looks, bare: r.Cmd.bare})
 	err := r.Cmd.run(c)
 	c.args, c.ds = nil, nil // an idle connection must not hold its last command's buffer or a replaced dataset
 	return err
@@ -158,8 +158,8 @@ func (e *Engine) warm(s *Session, reqs []Request) {
 	if e.resident(ds) {
 		return
 	}
-	e.eachKeyRow(s, ds, reqs, func(row []byte) bool {
-		return ds.warm(row) == nil // the run will meet an error again, and answer it
+	e.eachKeyRow(s, ds, reqs, func(row []byte, bare bool) bool {
+		return ds.warm(row, bare) == nil // the run will meet an error again, and answer it
 	})
 }
 

@@ -35,7 +35,7 @@ func (x *hash) get(field []byte) (value []byte, ok bool, err error) {
 func (x *hash) set(field, value []byte) (added bool, err error) {
 	x.writable()
 	row := x.c.fieldRow(x.h.UID, field)
-	_, existed, err := x.c.elem(x.h.UID, row)
+	existed, err := x.c.hasField(row)
 	if err != nil {
 		return false, err
 	}
@@ -53,7 +53,7 @@ func (x *hash) set(field, value []byte) (added bool, err error) {
 // del removes a field; ok is false if there was none.
 func (x *hash) del(field []byte) (ok bool, err error) {
 	row := x.c.fieldRow(x.h.UID, field)
-	_, ok, err = x.c.elem(x.h.UID, row)
+	ok, err = x.c.hasField(row)
 	if err == nil && ok {
 		x.c.deleteRow(row)
 		x.h.Count--

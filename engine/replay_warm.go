@@ -30,7 +30,24 @@ type rowWarmer struct {
 	session Session // its DB is the stream's
 	broken  bool    // the log could not be read; nothing is fetched any more
 	arena   []byte
-	rows    [][]byte
+	rows    []warmRow
+}
+
+// warmRow is a row to be fetched; bare is that of dataset.row.
+type warmRow struct {
+	row  []byte
+	bare bool
+}
+
+// compareWarmRows has of two of one row the one first that needs all of it.
+func compareWarmRows(a, b warmRow) int {
+	if order := bytes.Compare(a.row, b.row); order != 0 || a.bare == b.bare {
+		return order
+	}
+	if b.bare {
+		return -1
+	}
+	return 1
 }
 
 // newRowWarmer makes one for the log from where the keyspace stands.
@@ -56,8 +73,8 @@ func (r *rowWarmer) warm(piece []byte) {
 			r.note(ds, args)
 		}
 	}
-	slices.SortFunc(r.rows, bytes.Compare)
-	r.rows = slices.CompactFunc(r.rows, bytes.Equal)
+	slices.SortFunc(r.rows, compareWarmRows)
+	r.rows = slices.CompactFunc(r.rows, func(a, b warmRow) bool { return bytes.Equal(a.row, b.row) })
 	r.fetch(ds)
 }
 
@@ -73,10 +90,10 @@ func (r *rowWarmer) note(ds *dataset, args [][]byte) {
 	if cmd == nil || len(r.rows) >= maxWarmRows {
 		return
 	}
-	r.e.eachKeyRow(&r.session, ds, []Request{{Cmd: cmd, Args: args}}, func(row []byte) bool {
+	r.e.eachKeyRow(&r.session, ds, []Request{{Cmd: cmd, Args: args}}, func(row []byte, bare bool) bool {
 		from := len(r.arena)
 		r.arena = append(r.arena, row...)
-		r.rows = append(r.rows, r.arena[from:len(r.arena):len(r.arena)])
+		r.rows = append(r.rows, warmRow{r.arena[from:len(r.arena):len(r.arena)], bare})
 		return true
 	})
 }
@@ -92,8 +109,8 @@ func (r *rowWarmer) fetch(ds *dataset) {
 				if to-warmPortion >= len(r.rows) {
 					return
 				}
-				for _, row := range r.rows[to-warmPortion : min(to, len(r.rows))] {
-					if ds.warm(row) != nil {
+				for _, w := range r.rows[to-warmPortion : min(to, len(r.rows))] {
+					if ds.warm(w.row, w.bare) != nil {
 						return
 					}
 				}

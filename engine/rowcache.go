@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"bytes"
+	"errors"
 	"sync"
 
+	"replogd/engine/keys"
 	"replogd/engine/rowmap"
 )
 
@@ -18,14 +21,19 @@ const (
 )
 
 // rowCache keeps rows of keys and fields in memory, absent ones too, in front of memtables and files. Its memory is bounded, lies outside Go's heap
-// and costs the collector nothing; what was put in first goes first.
+// and costs the collector nothing; what was put in first goes first. Of rows that it had to give up it remembers that they are there, in less
+// memory (rowmap.Ghosts): that is all that a write over them has to know.
 //
 // It is coherent with the committed keyspace. A commit writes its rows to the cache with the memtable's lock held (memory.apply), behind
 // their place in the memtable: until it is done nobody can take a view or read past the cache, and whoever finds the row here finds one
 // value before and the other after. A reader that fetched a row past the cache may put it in only if no row of the shard was written
 // since before it looked here (fill): what it fetched is then what the keyspace holds.
+//
+// A row is in rows as it was written last, or it is not in rows, and then what ghosts say of it is so: that is settled whenever a row leaves
+// rows, or is too large to come in. As long as it is in rows, ghosts may be out of date.
 type rowCache struct {
 	region *rowmap.Region // nil: the cache is off
+	ghosts *rowmap.GhostMemory
 	shards [cacheShards]cacheShard
 }
 
@@ -33,11 +41,12 @@ type rowCache struct {
 type cacheShard struct {
 	mu      sync.RWMutex
 	rows    *rowmap.Map
-	version uint64   // grows with every write: an older fill is refused
-	_       [24]byte // neighbours are locked by others: a cache line for each
+	ghosts  *rowmap.Ghosts // rows that are there, and of those of keys only such as isGhost
+	version uint64         // grows with every write: an older fill is refused
+	_       [16]byte       // neighbours are locked by others: a cache line for each
 }
 
-func newRowCache(bytes int64) (*rowCache, error) {
+func newRowCache(bytes, ghostBytes int64) (*rowCache, error) {
 	c := &rowCache{}
 	if bytes <= 0 {
 		return c, nil
@@ -47,10 +56,39 @@ func newRowCache(bytes int64) (*rowCache, error) {
 		return nil, err
 	}
 	c.region = region
+	if c.ghosts, err = rowmap.NewGhostMemory(max(ghostBytes, 0)); err != nil {
+		return nil, errors.Join(err, region.Close())
+	}
 	for i := range c.shards {
-		c.shards[i].rows = rowmap.New(region, region.Pages()/cacheShards)
+		s := &c.shards[i]
+		s.ghosts = c.ghosts.Part(i, cacheShards)
+		s.rows = rowmap.New(region, region.Pages()/cacheShards, s.gone)
 	}
 	return c, nil
+}
+
+// plainHead is the head of a string without an expiry, and without its value.
+var plainHead = keys.AppendHead(nil, keys.Head{})
+
+// isGhost says whether a row is remembered when it goes: that of a field or member, or of a key that is a string without an expiry.
+func isGhost(row, value []byte, present bool) bool {
+	return present && (row[0] != keys.TagKey || bytes.HasPrefix(value, plainHead))
+}
+
+// gone settles what ghosts say of a row that rows do not hold.
+func (s *cacheShard) gone(row, value []byte, present bool) {
+	if isGhost(row, value, present) {
+		s.ghosts.Add(row, true)
+	} else {
+		s.ghosts.Remove(row)
+	}
+}
+
+// set puts in what is known of a row, into rows if it can.
+func (s *cacheShard) set(hash uint64, row, value []byte, present bool) {
+	if !s.rows.Set(hash, row, value, present) {
+		s.gone(row, value, present)
+	}
 }
 
 // close gives the memory back; nobody may use the cache any more.
@@ -58,7 +96,7 @@ func (c *rowCache) close() error {
 	if c.region == nil {
 		return nil
 	}
-	return c.region.Close()
+	return errors.Join(c.region.Close(), c.ghosts.Close())
 }
 
 func (c *rowCache) shard(hash uint64) *cacheShard { return &c.shards[hash>>(64-shardBits)] }
@@ -96,7 +134,7 @@ func (c *rowCache) fill(row, value []byte, present bool, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.version == version {
-		s.rows.Set(hash, row, value, present)
+		s.set(hash, row, value, present)
 	}
 }
 
@@ -110,7 +148,26 @@ func (c *rowCache) write(row, value []byte, present bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.version++
-	s.rows.Set(hash, row, value, present)
+	s.set(hash, row, value, present)
+}
+
+// ghost says for certain that there is such a row, which rows do not hold. value is all that is known of it: of a key's row, the head of a string
+// without an expiry.
+func (c *rowCache) ghost(row []byte) (value []byte, present bool) {
+	if c.region == nil {
+		return nil, false
+	}
+	hash := rowmap.Hash(row)
+	s := c.shard(hash)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.rows.Has(hash, row) || !s.ghosts.Has(row) {
+		return nil, false
+	}
+	if row[0] == keys.TagKey {
+		value = plainHead
+	}
+	return value, true
 }
 
 // offer puts in a row that the keyspace holds, unless it is known, or others would have to go for it; room says whether there was any. The caller sees to it
@@ -123,13 +180,14 @@ func (c *rowCache) offer(row, value []byte) (room bool) {
 	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.rows.HasRoom() {
-		return false
+	switch {
+	case s.rows.Has(hash, row):
+		return true
+	case s.rows.HasRoom():
+		s.set(hash, row, value, true)
+		return true
 	}
-	if !s.rows.Has(hash, row) {
-		s.rows.Set(hash, row, value, true)
-	}
-	return true
+	return isGhost(row, value, true) && s.ghosts.Add(row, false)
 }
 
 // bytes returns what the cache holds of memory.
@@ -142,6 +200,20 @@ func (c *rowCache) bytes() int64 {
 		s := &c.shards[i]
 		s.mu.RLock()
 		n += s.rows.IndexBytes()
+		s.mu.RUnlock()
+	}
+	return n
+}
+
+// remembered is of how many rows beyond those that it holds the cache knows that they are there.
+func (c *rowCache) remembered() (n int64) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		if s.ghosts == nil {
+			break
+		}
+		s.mu.RLock()
+		n += int64(s.ghosts.Len())
 		s.mu.RUnlock()
 	}
 	return n

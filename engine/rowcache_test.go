@@ -13,7 +13,7 @@ import (
 func cacheRow(i int) []byte { return keys.AppendKey(nil, 0, fmt.Appendf(nil, "key%d", i)) }
 
 func newTestCache(t *testing.T) *rowCache {
-	c, err := newRowCache(1)
+	c, err := newRowCache(1, 1<<20)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.close()) })
 	return c

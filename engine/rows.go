@@ -8,11 +8,11 @@ import (
 
 var delArg = []byte("DEL")
 
-// open finds a key. In a client's write an expired key is removed first, with DEL as an effect of its own before the command's,
+// open finds a key; of a string it may leave the value out, if the call is bare. In a client's write an expired key is removed first, with DEL as an effect of its own before the command's,
 // so that replicas, which see it as live, do the same; in a client's read it is hidden.
 func (c *call) open(db int, key []byte) (keyRef, error) {
 	k := keyRef{db: db, key: key, row: c.keyRow(db, key)}
-	value, ok, err := c.readRow(k.row)
+	value, ok, err := c.readRow(k.row, c.bare)
 	if err != nil || !ok {
 		c.note(&k, false)
 		return k, err
@@ -89,7 +89,8 @@ func (c *call) note(k *keyRef, hit bool) {
 	}
 }
 
-func (c *call) readRow(row []byte) (value []byte, ok bool, err error) {
+// readRow reads a row of a key or field; bare is that of dataset.row.
+func (c *call) readRow(row []byte, bare bool) (value []byte, ok bool, err error) {
 	if c.tx != nil {
 		if value, ok, changed := c.tx.find(row); changed {
 			return value, ok, nil
@@ -98,15 +99,15 @@ func (c *call) readRow(row []byte) (value []byte, ok bool, err error) {
 	if c.v != nil {
 		return c.v.get(row)
 	}
-	return c.cachedRow(row)
+	return c.cachedRow(row, bare)
 }
 
 // cachedRow reads a row of a table that the cache has, as it is committed.
-func (c *call) cachedRow(row []byte) (value []byte, ok bool, err error) {
+func (c *call) cachedRow(row []byte, bare bool) (value []byte, ok bool, err error) {
 	if len(c.valueBuf) > maxValueArena {
 		c.valueBuf = nil // what was read from it stays where it is
 	}
-	value, c.valueBuf, ok, err = c.ds.row(c.valueBuf, row)
+	value, c.valueBuf, ok, err = c.ds.row(c.valueBuf, row, bare)
 	return value, ok, err
 }
 

@@ -34,15 +34,14 @@ func (x *set) has(member []byte) (bool, error) {
 	if x.h.Count == 0 {
 		return false, nil
 	}
-	_, ok, err := x.c.elem(x.h.UID, x.c.fieldRow(x.h.UID, member))
-	return ok, err
+	return x.c.hasField(x.c.fieldRow(x.h.UID, member))
 }
 
 // add puts a member in; added is false if it was there.
 func (x *set) add(member []byte) (added bool, err error) {
 	x.writable()
 	row := x.c.fieldRow(x.h.UID, member)
-	_, existed, err := x.c.elem(x.h.UID, row)
+	existed, err := x.c.hasField(row)
 	if err != nil || existed {
 		return false, err
 	}
@@ -63,7 +62,7 @@ func (x *set) insert(row, member []byte) {
 // del takes a member out; ok is false if there was none.
 func (x *set) del(member []byte) (ok bool, err error) {
 	row := x.c.fieldRow(x.h.UID, member)
-	_, ok, err = x.c.elem(x.h.UID, row)
+	ok, err = x.c.hasField(row)
 	if err == nil && ok {
 		x.memberChanges(row)
 		x.c.deleteRow(row)

@@ -26,6 +26,7 @@ type Stats struct {
 	MemTableBytes   int64
 	BlockCacheBytes int64
 	RowCacheBytes   int64
+	RowGhosts       int64 // rows beyond those in the row cache that are known to be there
 	RowFilterRows   int64 // rows in the filter of what there is; 0: it is off, or not yet filled
 
 	L0Sublevels    int64
@@ -52,6 +53,7 @@ func (e *Engine) Stats() Stats {
 		MemTableBytes:   ds.mem.bytes(),
 		BlockCacheBytes: m.BlockCache.Size,
 		RowCacheBytes:   ds.cache.bytes(),
+		RowGhosts:       ds.cache.remembered(),
 		RowFilterRows:   ds.filters.known(),
 		L0Sublevels:     int64(m.Levels[0].Sublevels),
 		Flushes:         int64(e.flushes.Load()), //nolint:gosec // one each 32 MiB

@@ -68,7 +68,7 @@ func (e *Engine) openStore(gen uint64) (*dataset, error) {
 		}
 		return nil, fmt.Errorf("open keyspace %s: %w", dir, err)
 	}
-	cache, err := newRowCache(e.o.RowCacheBytes)
+	cache, err := newRowCache(e.o.RowCacheBytes, e.o.RowGhostBytes)
 	if err != nil {
 		closeQuietly(db)
 		return nil, err
@@ -138,8 +138,9 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 }
 
 // row reads a row: from the cache, from memtables, or from files. buf is an arena: a value from the cache is appended to it, and it is
-// returned as it then is. The value is read-only.
-func (ds *dataset) row(buf, row []byte) (value, rest []byte, ok bool, err error) {
+// returned as it then is. The value is read-only. With bare set, who asks does not look at the value of a field or string, and may be given the row
+// without.
+func (ds *dataset) row(buf, row []byte, bare bool) (value, rest []byte, ok bool, err error) {
 	out, ok, known, version := ds.cache.get(buf, row)
 	if known {
 		return out[len(buf):len(out):len(out)], out, ok, nil
@@ -147,27 +148,41 @@ func (ds *dataset) row(buf, row []byte) (value, rest []byte, ok bool, err error)
 	if ds.filters.lacks(row) {
 		return nil, buf, false, nil
 	}
+	if bare {
+		if value, ok = ds.cache.ghost(row); ok {
+			return value, buf, true, nil
+		}
+	}
 	value, ok, err = ds.fetch(row, version)
 	return value, buf, ok, err
 }
 
-// warm sees to it that the cache knows a row, as long as nobody writes it, unless it is quickly found to be absent.
-func (ds *dataset) warm(row []byte) error {
+// warm sees to it that the cache knows a row, as long as nobody writes it, unless it is quickly found to be absent. bare is that of row.
+func (ds *dataset) warm(row []byte, bare bool) error {
 	lacks, version := ds.cache.lacks(row)
 	if !lacks || ds.filters.lacks(row) {
 		return nil
+	}
+	if bare {
+		if _, ok := ds.cache.ghost(row); ok {
+			return nil
+		}
 	}
 	_, _, err := ds.fetch(row, version)
 	return err
 }
 
-// atHand says whether a look at the row goes no further than memory.
-func (ds *dataset) atHand(row []byte) bool {
+// atHand says whether a look at the row goes no further than memory. bare is that of row.
+func (ds *dataset) atHand(row []byte, bare bool) bool {
 	if ds.filters.lacks(row) {
 		return true
 	}
 	if ds.cache.region != nil {
 		lacks, _ := ds.cache.lacks(row)
+		if lacks && bare {
+			_, ghost := ds.cache.ghost(row)
+			return ghost
+		}
 		return !lacks
 	}
 	_, _, found := ds.mem.find(row)

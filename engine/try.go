@@ -60,8 +60,8 @@ func (e *Engine) atHand(s *Session, reqs []Request) bool {
 		return true
 	}
 	all := true
-	e.eachKeyRow(s, ds, reqs, func(row []byte) bool {
-		all = ds.atHand(row)
+	e.eachKeyRow(s, ds, reqs, func(row []byte, bare bool) bool {
+		all = ds.atHand(row, bare)
 		return all
 	})
 	for i := range reqs {
@@ -74,15 +74,16 @@ func (e *Engine) atHand(s *Session, reqs []Request) bool {
 // cost much.
 func (e *Engine) resident(ds *dataset) bool { return ds.fileBytes.Load() <= e.o.BlockCacheBytes/2 }
 
-// eachKeyRow calls visit with the row of every key that the requests name, until it returns false. The row is valid during the call.
-func (e *Engine) eachKeyRow(s *Session, ds *dataset, reqs []Request, visit func(row []byte) bool) {
+// eachKeyRow calls visit with the row of every key that the requests name, and whether its command does without a string's value, until it returns
+// false. The row is valid during the call.
+func (e *Engine) eachKeyRow(s *Session, ds *dataset, reqs []Request, visit func(row []byte, bare bool) bool) {
 	id := (*ds.dbIDs.Load())[s.DB]
 	row := s.warmBuf
 	defer func() { s.warmBuf = shrink(row) }()
 	for i := range reqs {
 		for at, end, step := reqs[i].keyRange(); at < end; at += step {
 			row = keys.AppendKey(row[:0], id, reqs[i].Args[at])
-			if !visit(row) {
+			if !visit(row, reqs[i].Cmd.bare) {
 				return
 			}
 		}

@@ -109,7 +109,7 @@ func (k *watchedKey) move(id uint32) {
 
 // keyState looks at a committed key row.
 func (ds *dataset) keyState(row []byte) (exists, expired bool, err error) {
-	value, _, ok, err := ds.row(nil, row)
+	value, _, ok, err := ds.row(nil, row, true)
 	if err != nil || !ok {
 		return false, false, err
 	}

@@ -33,6 +33,7 @@ func infoStorage(s *Server, w *infoWriter) {
 	w.num("memtable_bytes", st.MemTableBytes)
 	w.num("block_cache_bytes", st.BlockCacheBytes)
 	w.num("row_cache_bytes", st.RowCacheBytes)
+	w.num("row_ghosts", st.RowGhosts)
 	w.num("row_filter_rows", st.RowFilterRows)
 	w.num("l0_sublevels", st.L0Sublevels)
 	w.num("flushes", st.Flushes)

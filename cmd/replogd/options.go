@@ -60,7 +60,7 @@ func engineOptions(cfg *config.Manager, b *backlog.Backlog, writeRefusal func() 
 	}
 	return engine.Options{
 		FS: vfs.Default, Dir: c.Dir, Backlog: b, Databases: c.Databases,
-		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: orNone(c.RowCacheSize), RowFilterBytes: orNone(c.RowFilterSize),
+		BlockCacheBytes: c.BlockCacheSize, RowCacheBytes: orNone(c.RowCacheSize), RowGhostBytes: orNone(c.RowGhostsSize), RowFilterBytes: orNone(c.RowFilterSize),
 		MemTableBytes: c.MemTableSize, PageCacheBytes: int64(min(server.SystemMemory(), memoryLimit()) / pageCacheShare), //nolint:gosec // far from 2^63
 		WriteGuard: writeRefusal, HoldExpiry: front.WritesHeld, Published: front.Deliver, Recovering: front.Recovering, Logger: log,
 		AcceptEmpty: func() bool { return cfg.Current().ReplAcceptEmptyMaster },

@@ -12,5 +12,7 @@
 //	2  2  length of the value; 1<<15: there is no such row; in a free slot the number of the next free one of its page, plus one
 //	4     the row, then the value
 //
+// Ghosts are what is remembered of rows that went: that they are there.
+//
 // Nothing here locks: a Map may be read by many goroutines while nobody writes it.
 package rowmap

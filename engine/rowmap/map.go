@@ -14,11 +14,16 @@ type Map struct {
 	oldest int // the page that is emptied next, once all are taken
 	index  index
 	room   [][]int // by class: pages that may have a free slot
+	gone   Gone
 }
 
+// Gone is told of a row, and of what was known of it, when a Map forgets it to make room for others. The slices are valid during the call, in which
+// the Map must not be used.
+type Gone func(row, value []byte, present bool)
+
 // New makes a map that takes at most share pages of a region, at least one.
-func New(region *Region, share int) *Map {
-	return &Map{region: region, share: max(share, 1), room: make([][]int, len(sizes))}
+func New(region *Region, share int, gone Gone) *Map {
+	return &Map{region: region, share: max(share, 1), room: make([][]int, len(sizes)), gone: gone}
 }
 
 // spread mixes a row's hash: of a key row it begins with the key's slot.
@@ -103,26 +108,27 @@ func (m *Map) Has(hash uint64, row []byte) bool {
 func (m *Map) HasRoom() bool { return len(m.pages) < m.share }
 
 // Set puts in what is known of a row, over what is here of it: its value, or that it does not exist (present is false, and value empty). Both
-// slices are copied. A row that is empty, or too large with its value, is not kept.
-func (m *Map) Set(hash uint64, row, value []byte, present bool) {
+// slices are copied. kept is false for a row that is empty, or too large with its value: nothing of it is here then.
+func (m *Map) Set(hash uint64, row, value []byte, present bool) (kept bool) {
 	if len(row) == 0 || len(row)+len(value) > MaxBytes {
 		m.Delete(hash, row)
-		return
+		return false
 	}
 	class := classOf(len(row) + len(value))
 	if at, slot := m.find(hash, row); at >= 0 {
 		if m.pages[place(m.index.words[at]).page()].class == class { //nolint:gosec // the lower half
 			fill(slot, row, value, present)
-			return
+			return true
 		}
 		m.drop(at)
 	}
 	page, n, ok := m.slotOf(class)
 	if !ok {
-		return
+		return false
 	}
 	fill(m.pages[page].slot(n), row, value, present)
 	m.index.add(tagOf(hash), placeOf(page, n))
+	return true
 }
 
 // Delete forgets a row.
@@ -188,8 +194,15 @@ func (m *Map) freshPage(class int) (n int, ok bool) {
 func (m *Map) empty(n int) {
 	p := &m.pages[n]
 	for s := range p.used {
-		if row := rowIn(p.slot(s)); row != nil {
-			m.index.remove(m.index.at(tagOf(Hash(row)), placeOf(n, s)))
+		slot := p.slot(s)
+		row := rowIn(slot)
+		if row == nil {
+			continue
+		}
+		m.index.remove(m.index.at(tagOf(Hash(row)), placeOf(n, s)))
+		if m.gone != nil {
+			value, present := valueIn(slot)
+			m.gone(row, value, present)
 		}
 	}
 	if p.listed {

@@ -16,7 +16,7 @@ func newMap(t testing.TB, pages int) (*rowmap.Map, *rowmap.Region) {
 	region, err := rowmap.NewRegion(int64(pages) * 32 << 10)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, region.Close()) })
-	return rowmap.New(region, pages), region
+	return rowmap.New(region, pages, nil), region
 }
 
 func keyRow(i int) []byte { return keys.AppendKey(nil, 0, fmt.Appendf(nil, "key%d", i)) }
@@ -129,7 +129,7 @@ func TestMapTellsEmptyFromAbsent(t *testing.T) {
 // Maps share a region; one that comes too late for a page keeps nothing.
 func TestMapWithoutAPageKeepsNothing(t *testing.T) {
 	first, region := newMap(t, 1)
-	second := rowmap.New(region, 1)
+	second := rowmap.New(region, 1, nil)
 	row := keyRow(1)
 	first.Set(rowmap.Hash(row), row, nil, true)
 	second.Set(rowmap.Hash(row), row, nil, true)
