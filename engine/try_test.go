@@ -67,12 +67,13 @@ func TestTryExecDoesNotWaitForTheStore(t *testing.T) {
 // What might have to come from the disk is left to Exec: rows that are neither in the row cache nor known to be absent, and, once the store is
 // larger than memory, commands that look further than at keys.
 func TestTryExecDoesNotReadFromTheDisk(t *testing.T) {
-	n := openNode(t, vfs.NewMem(), t.TempDir()+"/meta.db", wal.SyncEverySecond, smallStore, func(o *Options) { o.RowCacheBytes = minCacheBytes })
+	cold := func(o *Options) { o.RowCacheBytes, o.RowFilterBytes = minCacheBytes, -1 } // no survey warms it
+	n := openNode(t, vfs.NewMem(), t.TempDir()+"/meta.db", wal.SyncEverySecond, smallStore, cold)
 	n.lead()
 	n.do("SET cold 1")
 	n.do("HSET h f v")
 	n.close()
-	require.NoError(t, n.open(smallStore, func(o *Options) { o.RowCacheBytes = minCacheBytes }))
+	require.NoError(t, n.open(smallStore, cold))
 	n.lead()
 	defer n.close()
 	n.e.ds.Load().fileBytes.Store(1 << 40) // as if it were so large
