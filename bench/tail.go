@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -54,13 +55,15 @@ func tailScenario() Scenario {
 				if err != nil {
 					return nil, err
 				}
-				values = append(quiet, busy...)
+				values = slices.Concat(quiet, busy, []Value{{"master without replicas", "ops/s", More, alone.PerSecond()}})
 			}
 			with, err := load.Run(ctx, master.Addr)
 			if err != nil {
 				return nil, err
 			}
-			values = append(values, Value{fmt.Sprintf("master with %d replicas / without", n), "", More, with.PerSecond() / alone.PerSecond()})
+			values = append(values,
+				Value{fmt.Sprintf("master with %d replicas", n), "ops/s", More, with.PerSecond()},
+				Value{fmt.Sprintf("master with %d replicas / without", n), "", More, with.PerSecond() / alone.PerSecond()})
 			if err := waitLevel(ctx, master, replica); err != nil {
 				return nil, err
 			}
