@@ -119,12 +119,19 @@ func (p *snapshotPool) bestLocked(want string, notBefore time.Time) *snapshot {
 	}
 	var best *snapshot
 	for _, s := range p.mu.held {
-		young := fit(s) && time.Since(s.begun) <= p.n.tune.snapshotShareAge
-		if young && (best == nil || s.begun.After(best.begun)) {
+		if fit(s) && p.worthSharing(s) && (best == nil || s.begun.After(best.begun)) {
 			best = s
 		}
 	}
 	return best
+}
+
+// worthSharing: to take the checkpoint and the stream behind it is less work than to make and take a new one. A byte of the stream, which has to be
+// applied, costs a replica about ten times one of a file.
+func (p *snapshotPool) worthSharing(s *snapshot) bool {
+	stream := behind(p.n.o.Backlog.End(), s.manifest.offset)
+	most := p.n.tune.snapshotShareStream + uint64(s.manifest.totalBytes())/shareStreamPart // #nosec G115 -- not negative
+	return stream <= most && time.Since(s.begun) <= p.n.tune.snapshotShareAge
 }
 
 // build makes a checkpoint for all who wait. It belongs to the node, not to the replica that asked first.

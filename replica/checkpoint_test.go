@@ -149,6 +149,23 @@ func TestReplicasShareACheckpoint(t *testing.T) {
 	require.Equal(t, 1, a.logged.count("checkpoint made for replicas"))
 }
 
+// Who comes later takes the same one as long as little has been written since; else it would have to apply all that.
+func TestACheckpointIsNotSharedForLong(t *testing.T) {
+	a := newServer(t, "a")
+	a.tune.snapshotShareStream = 10_000
+	a.start(nil)
+	a.setKeys("k", 100, 100)
+	b, c, d := newServer(t, "b"), newServer(t, "c"), newServer(t, "d")
+	a.caughtUp(b.start(a))
+	a.setKeys("l", 10, 100)
+	a.caughtUp(c.start(a))
+	require.Equal(t, 1, a.logged.count("checkpoint made for replicas"))
+	a.setKeys("k", 200, 100)
+	a.caughtUp(d.start(a))
+	require.Equal(t, 2, a.logged.count("checkpoint made for replicas"))
+	require.EqualValues(t, 3, a.n.Status().SyncFull)
+}
+
 func TestOnlySoManyTransfersAtOnce(t *testing.T) {
 	a := bigLeader(t)
 	a.configure(func(s *Settings) { s.SnapshotMaxTransfers = 1 })

@@ -133,7 +133,7 @@
 // stopped. A file whose hash does not match, or whose fsync has failed, is removed and fetched again. Files are fsynced while the next
 // ones come. When all is there and durable, the directories too, and the leader has confirmed it, Engine.Adopt switches to them.
 //
-// The leader makes one checkpoint at a time. Replicas that come while it is made, or within a minute after, share it. It keeps it,
+// The leader makes one checkpoint at a time. Replicas that come while it is made, or within a minute after, share it, unless so much has been written since that a new one is less work for them. It keeps it,
 // and with it the log from its offset on, while it has users and for a minute more, unless it is older than six hours or has lost that
 // log. At most
 // repl-snapshot-max-transfers are sent at once, at repl-snapshot-rate-limit together; others are told -NOMASTERLINK and come again.

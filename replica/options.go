@@ -121,30 +121,37 @@ const (
 	maxConnectTimeout   = 10 * time.Second
 	stableStream        = time.Second // a stream that lasted longer resets the back-off
 	pushedSignalBacklog = 1
+	shareStreamPart     = 8 // see snapshotShareStream
 )
 
 // tuning holds what tests shorten.
 type tuning struct {
 	tick             time.Duration // of the housekeeping goroutine
 	snapshotShareAge time.Duration // a replica gets an existing checkpoint when it is not older
-	snapshotLinger   time.Duration // a checkpoint outlives its last user by that much, so that a broken transfer can be resumed
-	snapshotMaxAge   time.Duration // and is gone with its last user once it is older than this
-	chunkBytes       int           // payload of one chunk frame
-	handover         time.Duration // a FAILOVER's target may be out of reach for so long before this node takes its role back, unless it was asked
-	backoffFirst     time.Duration
-	backoffCap       time.Duration
+	// snapshotShareStream, and an eighth of the checkpoint's bytes, is how much of the stream may be behind it. Making one costs about as much as
+	// applying that.
+	snapshotShareStream uint64
+
+	snapshotLinger time.Duration // a checkpoint outlives its last user by that much, so that a broken transfer can be resumed
+	snapshotMaxAge time.Duration // and is gone with its last user once it is older than this
+	chunkBytes     int           // payload of one chunk frame
+	handover       time.Duration // a FAILOVER's target may be out of reach for so long before this node takes its role back, unless it was asked
+	backoffFirst   time.Duration
+	backoffCap     time.Duration
 }
 
 func defaultTuning() tuning {
 	return tuning{
-		tick:             100 * time.Millisecond,
-		snapshotShareAge: time.Minute,
-		snapshotLinger:   time.Minute,
-		snapshotMaxAge:   6 * time.Hour,
-		chunkBytes:       maxChunkBytes,
-		handover:         10 * time.Second,
-		backoffFirst:     100 * time.Millisecond,
-		backoffCap:       2 * time.Second,
+		tick:                100 * time.Millisecond,
+		snapshotShareAge:    time.Minute,
+		snapshotShareStream: 16 << 20,
+
+		snapshotLinger: time.Minute,
+		snapshotMaxAge: 6 * time.Hour,
+		chunkBytes:     maxChunkBytes,
+		handover:       10 * time.Second,
+		backoffFirst:   100 * time.Millisecond,
+		backoffCap:     2 * time.Second,
 	}
 }
 
