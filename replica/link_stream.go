@@ -22,7 +22,7 @@ func (s *session) stream() error {
 	s.l.setError("")
 	b := s.n.o.Backlog
 	s.n.log.Info("link to master up", "master", addr(s.l.host, s.l.port), "replogd", s.native, "replid", b.Current().ID, "offset", b.End())
-	rx := &receiver{s: s, units: resp.NewUnitScanner(maxUnitBytes), pushed: make(chan struct{}, pushedSignalBacklog), acks: make(chan uint64, 1)}
+	rx := &receiver{s: s, units: resp.NewUnitCutter(maxUnitBytes), pushed: make(chan struct{}, pushedSignalBacklog), acks: make(chan uint64, 1)}
 	var helpers sync.WaitGroup
 	helpers.Add(2)
 	go func() { defer helpers.Done(); s.cancel(rx.pushLoop()) }()

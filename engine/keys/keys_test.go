@@ -35,6 +35,29 @@ func TestSlot(t *testing.T) {
 	}
 }
 
+// The slot of a key of any length is the CRC-16 of its bits, one after the other.
+func TestSlotIsACRC(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SliceOfN(rapid.ByteMax('z'), 0, 40).Draw(t, "key") // no braces
+		var crc uint16
+		for _, b := range key {
+			crc ^= uint16(b) << 8
+			for range 8 {
+				carry := crc >> 15
+				crc = crc<<1 ^ carry*0x1021
+			}
+		}
+		require.Equal(t, crc%keys.Slots, keys.Slot(key))
+	})
+}
+
+func BenchmarkSlot(b *testing.B) {
+	key := []byte("key:000000123456")
+	for b.Loop() {
+		keys.Slot(key)
+	}
+}
+
 func TestRowsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.SliceOf(rapid.Byte()).Draw(t, "key")

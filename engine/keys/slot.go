@@ -5,11 +5,12 @@ import "bytes"
 // Slots is the number of hash slots of Redis Cluster.
 const Slots = 16384
 
-var crc16Table = makeCRC16Table()
+// crc16Tables are of CRC-16/XMODEM (polynomial 0x1021), which Redis Cluster's specification names: the n'th has the CRCs of a byte with n zero
+// bytes behind it. With eight of them the bytes of a word need not wait for each other.
+var crc16Tables = makeCRC16Tables()
 
-// makeCRC16Table builds the table of CRC-16/XMODEM (polynomial 0x1021), which Redis Cluster's specification names.
-func makeCRC16Table() (table [256]uint16) {
-	for i := range table {
+func makeCRC16Tables() (tables [8][256]uint16) {
+	for i := range tables[0] {
 		crc := uint16(i) << 8
 		for range 8 {
 			if crc&0x8000 != 0 {
@@ -18,9 +19,25 @@ func makeCRC16Table() (table [256]uint16) {
 				crc <<= 1
 			}
 		}
-		table[i] = crc
+		tables[0][i] = crc
 	}
-	return table
+	for n := 1; n < len(tables); n++ {
+		for i, crc := range tables[n-1] {
+			tables[n][i] = crc<<8 ^ tables[0][crc>>8]
+		}
+	}
+	return tables
+}
+
+func crc16(p []byte) (crc uint16) {
+	t := &crc16Tables
+	for ; len(p) >= 8; p = p[8:] {
+		crc = t[7][p[0]^byte(crc>>8)] ^ t[6][p[1]^byte(crc)] ^ t[5][p[2]] ^ t[4][p[3]] ^ t[3][p[4]] ^ t[2][p[5]] ^ t[1][p[6]] ^ t[0][p[7]]
+	}
+	for _, b := range p {
+		crc = crc<<8 ^ t[0][byte(crc>>8)^b]
+	}
+	return crc
 }
 
 // Slot returns the hash slot of key: the CRC-16 of the text between its first '{' and the next '}', if there is any, else of
@@ -31,9 +48,5 @@ func Slot(key []byte) uint16 {
 			key = key[open+1 : open+1+length]
 		}
 	}
-	var crc uint16
-	for _, b := range key {
-		crc = crc<<8 ^ crc16Table[byte(crc>>8)^b]
-	}
-	return crc % Slots
+	return crc16(key) % Slots
 }

@@ -27,6 +27,8 @@ type UnitScanner struct {
 	cmds    int    // whole commands of the unit, MULTI and EXEC included
 	args    int    // and their arguments
 	multi   bool   // between MULTI and EXEC
+	special bool   // the unit may be a Noop, or hold a GETACK
+	rawOnly bool   // see NewUnitCutter
 	err     *ProtocolError
 
 	flat     [][]byte   // reused backing of Unit.Commands' arguments
@@ -40,7 +42,7 @@ type Unit struct {
 	// Raw is the exact bytes of the stream: SELECTs, MULTI and EXEC included.
 	Raw []byte
 	// Commands are the commands in order, without MULTI and EXEC, with SELECT. An
-	// empty transaction has none.
+	// empty transaction has none, nor has a unit of NewUnitCutter.
 	Commands [][][]byte
 	// Noop is set when the unit is one PING, REPLCONF GETACK, PUBLISH or SPUBLISH
 	// and nothing else: it changes no key. A unit with a SELECT is never a Noop: it
@@ -56,6 +58,14 @@ type Unit struct {
 func NewUnitScanner(maxUnit int) *UnitScanner {
 	u := &UnitScanner{maxUnit: maxUnit}
 	u.frame.reset()
+	return u
+}
+
+// NewUnitCutter returns a scanner for who wants to know where units end and not
+// what they say: it leaves out Commands, which takes a third of the time.
+func NewUnitCutter(maxUnit int) *UnitScanner {
+	u := NewUnitScanner(maxUnit)
+	u.rawOnly = true
 	return u
 }
 
@@ -151,6 +161,7 @@ func (u *UnitScanner) command() (whole, ends bool, err *ProtocolError) {
 	case foldEqual(name, "select"):
 	default:
 		ends = !u.multi
+		u.special = u.special || foldEqual(name, "replconf") || isNoop(name)
 	}
 	u.cmds++
 	u.args += u.frame.argc
@@ -161,8 +172,21 @@ func (u *UnitScanner) command() (whole, ends bool, err *ProtocolError) {
 
 // take cuts off the unit that command has completed.
 func (u *UnitScanner) take() Unit {
-	raw := u.buf[u.start : u.start+u.at : u.start+u.at]
-	unit := Unit{Raw: raw}
+	unit := Unit{Raw: u.buf[u.start : u.start+u.at : u.start+u.at]}
+	if !u.rawOnly || u.special {
+		u.split(&unit)
+	}
+	if u.rawOnly {
+		unit.Commands = nil
+	}
+	u.start += u.at
+	u.at, u.cmds, u.args, u.special = 0, 0, 0, false
+	return unit
+}
+
+// split finds out what the unit that command has completed says.
+func (u *UnitScanner) split(unit *Unit) {
+	raw := unit.Raw
 	if cap(u.flat) < u.args || cap(u.flat) > maxKeptUnitArgs {
 		u.flat = make([][]byte, 0, u.args)
 	}
@@ -178,15 +202,17 @@ func (u *UnitScanner) take() Unit {
 		name := args[0]
 		getAck := isGetAck(args)
 		unit.GetAck = unit.GetAck || getAck
-		unit.Noop = total == 1 && (getAck || foldEqual(name, "ping") || foldEqual(name, "publish") || foldEqual(name, "spublish"))
+		unit.Noop = total == 1 && (getAck || isNoop(name))
 		if !foldEqual(name, "multi") && !foldEqual(name, "exec") {
 			commands = append(commands, args[:len(args):len(args)])
 		}
 	}
 	unit.Commands = commands
-	u.start += u.at
-	u.at, u.cmds, u.args = 0, 0, 0
-	return unit
+}
+
+// isNoop says whether a command changes no key, if it is all of a unit.
+func isNoop(name []byte) bool {
+	return foldEqual(name, "ping") || foldEqual(name, "publish") || foldEqual(name, "spublish")
 }
 
 // isGetAck reports whether args are REPLCONF GETACK.

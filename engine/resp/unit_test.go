@@ -22,11 +22,15 @@ type unitText struct {
 // scanAll feeds input in portions of the sizes in cuts, round and round, and
 // checks that no byte is lost on the way.
 func scanAll(t require.TestingT, input, cuts []byte, maxUnit int) (units []unitText, errText string) {
-	u := resp.NewUnitScanner(maxUnit)
+	u, cutter := resp.NewUnitScanner(maxUnit), resp.NewUnitCutter(maxUnit)
 	fed, returned := 0, 0
 	for i := 0; ; i++ {
 		for {
 			unit, ok, err := u.Next()
+			cut, cutOK, cutErr := cutter.Next()
+			require.Equal(t, ok, cutOK)
+			require.Equal(t, err, cutErr)
+			require.Equal(t, resp.Unit{Raw: unit.Raw, Noop: unit.Noop, GetAck: unit.GetAck}, cut, "a cutter cuts alike")
 			if err != nil {
 				_, _, again := u.Next()
 				require.Equal(t, err, again, "an error stays")
@@ -54,6 +58,7 @@ func scanAll(t require.TestingT, input, cuts []byte, maxUnit int) (units []unitT
 			n = min(n, 1+int(cuts[i%len(cuts)]))
 		}
 		u.Feed(input[fed : fed+n])
+		cutter.Feed(input[fed : fed+n])
 		fed += n
 	}
 }
@@ -278,19 +283,22 @@ func TestUnitScannerSteadyStateDoesNotAllocate(t *testing.T) {
 
 func BenchmarkUnitScanner(b *testing.B) {
 	batch := pipeline(1000)
-	u := resp.NewUnitScanner(1 << 20)
-	b.SetBytes(int64(len(batch)))
-	b.ReportAllocs()
-	for b.Loop() {
-		u.Feed(batch)
-		for {
-			_, ok, err := u.Next()
-			if err != nil {
-				b.Fatal(err)
+	for name, u := range map[string]*resp.UnitScanner{"scanner": resp.NewUnitScanner(1 << 20), "cutter": resp.NewUnitCutter(1 << 20)} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(batch)))
+			b.ReportAllocs()
+			for b.Loop() {
+				u.Feed(batch)
+				for {
+					_, ok, err := u.Next()
+					if err != nil {
+						b.Fatal(err)
+					}
+					if !ok {
+						break
+					}
+				}
 			}
-			if !ok {
-				break
-			}
-		}
+		})
 	}
 }
