@@ -19,7 +19,7 @@ type Options struct {
 	BlockCacheBytes int64 // cache of table blocks; default 64 MiB
 	RowCacheBytes   int64 // cache of rows of keys and fields in front of the store; default 256 MiB, at least 32, negative: none
 	RowGhostBytes   int64 // memory of rows that the row cache has given up; default 64 MiB, good for four million; negative: none
-	RowFilterBytes  int64 // filter that knows which rows there are not; default 16 MiB, good for 16 million rows; negative: none
+	RowFilterBytes  int64 // filter that knows which rows there are not; default 16 MiB, good for 16 million rows; negative: none, and nothing warms the row cache after Open
 	PageCacheBytes  int64 // size up to which the store's files are expected to stay in the system's memory, see TryExec; default BlockCacheBytes / 2
 	MemTableBytes   int64 // size of one memtable, of which up to four exist (maxFrozen); default 32 MiB
 

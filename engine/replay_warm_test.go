@@ -45,7 +45,7 @@ func TestRowWarmerFetchesWhatTheLogIsAbout(t *testing.T) {
 		for _, db := range []int{0, 3} {
 			id := (*ds.dbIDs.Load())[db]
 			for _, key := range []string{"absent", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9", "k99"} {
-				lacks, _ := ds.cache.lacks(keys.AppendKey(nil, id, []byte(key)))
+				lacks, _ := ds.cache.lacks(keys.AppendKey(nil, id, []byte(key)), false)
 				require.Equal(t, want[fmt.Sprintf("%d/%s", db, key)], !lacks, "key %s of database %d", key, db)
 			}
 		}
@@ -61,7 +61,7 @@ func TestRowWarmerLeavesDamageToTheReplay(t *testing.T) {
 	w.warm([]byte("*1\r\n$4\r\nPING\r\n+what\r\n"))
 	w.warm(resp.AppendCommandStrings(nil, "DEL", "k1"))
 	ds := n.e.ds.Load()
-	lacks, _ := ds.cache.lacks(keys.AppendKey(nil, (*ds.dbIDs.Load())[0], []byte("k1")))
+	lacks, _ := ds.cache.lacks(keys.AppendKey(nil, (*ds.dbIDs.Load())[0], []byte("k1")), false)
 	require.True(t, lacks)
 }
 

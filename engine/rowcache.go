@@ -102,8 +102,8 @@ func (c *rowCache) close() error {
 func (c *rowCache) shard(hash uint64) *cacheShard { return &c.shards[hash>>(64-shardBits)] }
 
 // get appends the row's value to dst if the cache knows it, and says whether there is such a row. If it does not know, version is what
-// fill wants.
-func (c *rowCache) get(dst, row []byte) (out []byte, present, known bool, version uint64) {
+// fill wants. With bare set, it is enough to know that there is a field or member, or a string without an expiry: its value may be missing.
+func (c *rowCache) get(dst, row []byte, bare bool) (out []byte, present, known bool, version uint64) {
 	if c.region == nil {
 		return dst, false, false, 0
 	}
@@ -112,16 +112,22 @@ func (c *rowCache) get(dst, row []byte) (out []byte, present, known bool, versio
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out, present, known = s.rows.Get(dst, hash, row)
+	if !known && bare && s.ghosts.Has(row) {
+		present, known = true, true
+		if row[0] == keys.TagKey {
+			out = append(dst, plainHead...)
+		}
+	}
 	return out, present, known, s.version
 }
 
-// lacks says whether a look at the row would go past the cache, and the version to pass to fill.
-func (c *rowCache) lacks(row []byte) (yes bool, version uint64) {
+// lacks says whether a look at the row would go past the cache, and the version to pass to fill. bare is that of get.
+func (c *rowCache) lacks(row []byte, bare bool) (yes bool, version uint64) {
 	hash := rowmap.Hash(row)
 	s := c.shard(hash)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return !s.rows.Has(hash, row), s.version
+	return !s.rows.Has(hash, row) && !(bare && s.ghosts.Has(row)), s.version
 }
 
 // fill puts in what the keyspace answered, unless a write came in between. value is copied.
@@ -149,25 +155,6 @@ func (c *rowCache) write(row, value []byte, present bool) {
 	defer s.mu.Unlock()
 	s.version++
 	s.set(hash, row, value, present)
-}
-
-// ghost says for certain that there is such a row, which rows do not hold. value is all that is known of it: of a key's row, the head of a string
-// without an expiry.
-func (c *rowCache) ghost(row []byte) (value []byte, present bool) {
-	if c.region == nil {
-		return nil, false
-	}
-	hash := rowmap.Hash(row)
-	s := c.shard(hash)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.rows.Has(hash, row) || !s.ghosts.Has(row) {
-		return nil, false
-	}
-	if row[0] == keys.TagKey {
-		value = plainHead
-	}
-	return value, true
 }
 
 // offer puts in a row that the keyspace holds, unless it is known, or others would have to go for it; room says whether there was any. The caller sees to it
@@ -205,7 +192,7 @@ func (c *rowCache) bytes() int64 {
 	return n
 }
 
-// remembered is of how many rows beyond those that it holds the cache knows that they are there.
+// remembered is how many ghosts there are; the rows of some may be back in the cache.
 func (c *rowCache) remembered() (n int64) {
 	for i := range c.shards {
 		s := &c.shards[i]

@@ -31,11 +31,11 @@ func TestRowCacheStaysWithinItsBounds(t *testing.T) {
 func TestRowCacheTakesNoFillThatAWriteOvertook(t *testing.T) {
 	c := newTestCache(t)
 	row := cacheRow(1)
-	_, _, known, version := c.get(nil, row)
+	_, _, known, version := c.get(nil, row, false)
 	require.False(t, known)
 	c.write(row, []byte("new"), true) // a writer comes in between
 	c.fill(row, []byte("old"), true, version)
-	value, present, known, _ := c.get(nil, row)
+	value, present, known, _ := c.get(nil, row, false)
 	require.True(t, known && present)
 	require.Equal(t, "new", string(value))
 }
@@ -44,13 +44,13 @@ func TestRowCacheTakesNoFillThatAWriteOvertook(t *testing.T) {
 func TestRowCacheTakesNoFillBehindARowThatIsGone(t *testing.T) {
 	c := newTestCache(t)
 	row := cacheRow(1)
-	_, _, _, version := c.get(nil, row)
+	_, _, _, version := c.get(nil, row, false)
 	c.write(row, make([]byte, rowmap.MaxBytes), true)
 	c.fill(row, []byte("old"), true, version)
-	_, _, known, version := c.get(nil, row)
+	_, _, known, version := c.get(nil, row, false)
 	require.False(t, known)
 	c.fill(row, []byte("present"), true, version)
-	value, _, known, _ := c.get(nil, row)
+	value, _, known, _ := c.get(nil, row, false)
 	require.True(t, known)
 	require.Equal(t, "present", string(value))
 }
@@ -60,7 +60,7 @@ func TestRowCacheKnowsAbsentRows(t *testing.T) {
 	row := cacheRow(1)
 	c.write(row, []byte("old"), true)
 	c.write(row, nil, false)
-	_, present, known, _ := c.get(nil, row)
+	_, present, known, _ := c.get(nil, row, false)
 	require.True(t, known)
 	require.False(t, present)
 }
@@ -70,7 +70,7 @@ func TestRowCacheRefusesLargeRows(t *testing.T) {
 	row := cacheRow(1)
 	c.write(row, []byte("small"), true)
 	c.write(row, make([]byte, rowmap.MaxBytes), true)
-	_, _, known, _ := c.get(nil, row)
+	_, _, known, _ := c.get(nil, row, false)
 	require.False(t, known)
 }
 

@@ -89,7 +89,7 @@ func TestAGhostIsEnoughForAWrite(t *testing.T) {
 	require.False(t, ds.atHand(row("timed"), true))
 	require.False(t, ds.atHand(row("set"), true))
 	require.Equal(t, ":1\r\n", n.do("EXISTS plain"))
-	lacks, _ := ds.cache.lacks(row("plain"))
+	lacks, _ := ds.cache.lacks(row("plain"), false)
 	require.True(t, lacks, "nothing was fetched")
 	require.Equal(t, "+OK\r\n", n.do("SET plain w"))
 	require.Equal(t, "$1\r\nw\r\n", n.do("GET plain"))
@@ -104,16 +104,17 @@ func TestAGhostIsEnoughForAWrite(t *testing.T) {
 func TestALargeRowIsAGhost(t *testing.T) {
 	c := newTestCache(t)
 	row := cacheRow(1)
+	ghost := func(row []byte) bool {
+		_, present, _, _ := c.get(nil, row, true)
+		return present
+	}
 	c.write(row, append(plainHead[:2:2], make([]byte, rowmap.MaxBytes)...), true)
-	_, present := c.ghost(row)
-	require.True(t, present)
+	require.True(t, ghost(row))
 	c.write(row, append(keys.AppendHead(nil, keys.Head{ExpireMs: 5}), make([]byte, rowmap.MaxBytes)...), true)
-	_, present = c.ghost(row)
-	require.False(t, present, "it has a time")
+	require.False(t, ghost(row), "it has a time")
 	c.write(row, append(plainHead[:2:2], make([]byte, rowmap.MaxBytes)...), true)
 	c.write(row, nil, false)
-	_, present = c.ghost(row)
-	require.False(t, present, "it is in the cache: as absent")
+	require.False(t, ghost(row), "it is in the cache: as absent")
 }
 
 // Without memory for ghosts everything works as before.

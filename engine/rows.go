@@ -8,8 +8,8 @@ import (
 
 var delArg = []byte("DEL")
 
-// open finds a key; of a string it may leave the value out, if the call is bare. In a client's write an expired key is removed first, with DEL as an effect of its own before the command's,
-// so that replicas, which see it as live, do the same; in a client's read it is hidden.
+// open finds a key; of a string it may leave the value out, if the call is bare. In a client's write an expired key is removed first, with DEL
+// as an effect of its own before the command's, so that replicas, which see it as live, do the same; in a client's read it is hidden.
 func (c *call) open(db int, key []byte) (keyRef, error) {
 	k := keyRef{db: db, key: key, row: c.keyRow(db, key)}
 	value, ok, err := c.readRow(k.row, c.bare)

@@ -26,7 +26,7 @@ type Stats struct {
 	MemTableBytes   int64
 	BlockCacheBytes int64
 	RowCacheBytes   int64
-	RowGhosts       int64 // rows beyond those in the row cache that are known to be there
+	RowGhosts       int64 // rows that the row cache remembers to be there; some may be back in it
 	RowFilterRows   int64 // rows in the filter of what there is; 0: it is off, or not yet filled
 
 	L0Sublevels    int64

@@ -138,20 +138,14 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 }
 
 // row reads a row: from the cache, from memtables, or from files. buf is an arena: a value from the cache is appended to it, and it is
-// returned as it then is. The value is read-only. With bare set, who asks does not look at the value of a field or string, and may be given the row
-// without.
+// returned as it then is. The value is read-only; with bare set, that of a field or string may be missing (rowCache.get).
 func (ds *dataset) row(buf, row []byte, bare bool) (value, rest []byte, ok bool, err error) {
-	out, ok, known, version := ds.cache.get(buf, row)
+	out, ok, known, version := ds.cache.get(buf, row, bare)
 	if known {
 		return out[len(buf):len(out):len(out)], out, ok, nil
 	}
 	if ds.filters.lacks(row) {
 		return nil, buf, false, nil
-	}
-	if bare {
-		if value, ok = ds.cache.ghost(row); ok {
-			return value, buf, true, nil
-		}
 	}
 	value, ok, err = ds.fetch(row, version)
 	return value, buf, ok, err
@@ -159,14 +153,9 @@ func (ds *dataset) row(buf, row []byte, bare bool) (value, rest []byte, ok bool,
 
 // warm sees to it that the cache knows a row, as long as nobody writes it, unless it is quickly found to be absent. bare is that of row.
 func (ds *dataset) warm(row []byte, bare bool) error {
-	lacks, version := ds.cache.lacks(row)
+	lacks, version := ds.cache.lacks(row, bare)
 	if !lacks || ds.filters.lacks(row) {
 		return nil
-	}
-	if bare {
-		if _, ok := ds.cache.ghost(row); ok {
-			return nil
-		}
 	}
 	_, _, err := ds.fetch(row, version)
 	return err
@@ -178,11 +167,7 @@ func (ds *dataset) atHand(row []byte, bare bool) bool {
 		return true
 	}
 	if ds.cache.region != nil {
-		lacks, _ := ds.cache.lacks(row)
-		if lacks && bare {
-			_, ghost := ds.cache.ghost(row)
-			return ghost
-		}
+		lacks, _ := ds.cache.lacks(row, bare)
 		return !lacks
 	}
 	_, _, found := ds.mem.find(row)

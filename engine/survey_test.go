@@ -37,21 +37,21 @@ func TestSurveyWarmsTheRowCache(t *testing.T) {
 	defer n.close()
 	defer ds.release()
 	require.Eventually(t, func() bool { return ds.filters.known() > 0 }, 10*time.Second, time.Millisecond)
-	value, _, present, known := ds.cachedKey("key:77")
-	require.True(t, present && known)
+	value, known := ds.cachedString("key:77")
+	require.True(t, known)
 	require.Equal(t, "v77", string(value))
 	for i := range rows {
-		lacks, _ := ds.cache.lacks(keys.AppendKey(nil, 0, fmt.Appendf(nil, "key:%d", i)))
+		lacks, _ := ds.cache.lacks(keys.AppendKey(nil, 0, fmt.Appendf(nil, "key:%d", i)), false)
 		require.False(t, lacks, "key:%d", i)
 	}
 	require.Equal(t, "$4\r\nv499\r\n", n.do("HGET hash f499"))
 }
 
-// cachedKey is what the row cache has of a string in database 0.
-func (ds *dataset) cachedKey(key string) (value []byte, h keys.Head, present, known bool) {
-	head, present, known, _ := ds.cache.get(nil, keys.AppendKey(nil, 0, []byte(key)))
-	h, _ = keys.ParseHead(head)
-	return h.Value, h, present, known
+// cachedString is what the row cache has of a string in database 0.
+func (ds *dataset) cachedString(key string) (value []byte, known bool) {
+	head, _, known, _ := ds.cache.get(nil, keys.AppendKey(nil, 0, []byte(key)), false)
+	h, _ := keys.ParseHead(head)
+	return h.Value, known
 }
 
 // What files hold may be old news: rows that were written since, and files that are not the newest, are not taken.
@@ -76,7 +76,7 @@ func TestNothingIsOfferedThatWasWrittenSince(t *testing.T) {
 		current, room := ds.offer(old(key), version)
 		require.True(t, current && room)
 	}
-	_, _, _, known := ds.cachedKey("unwritten")
+	_, known := ds.cachedString("unwritten")
 	require.True(t, known)
 	require.Equal(t, "$3\r\nnew\r\n", n.do("GET written"))
 	require.Equal(t, "$-1\r\n", n.do("GET deleted"))
@@ -85,7 +85,7 @@ func TestNothingIsOfferedThatWasWrittenSince(t *testing.T) {
 	uncached(ds, row("written"))
 	current, _ := ds.offer(old("written"), version)
 	require.False(t, current)
-	_, _, _, known = ds.cachedKey("written")
+	_, known = ds.cachedString("written")
 	require.False(t, known)
 	require.Equal(t, "$3\r\nnew\r\n", n.do("GET written"))
 }

@@ -86,7 +86,7 @@ func (t *toucher) fields(id uint32, ds *dataset, reqs []Request) {
 
 // uid returns that of the collection whose key's row is t.row, 0 if the cache does not know it.
 func (t *toucher) uid(cache *rowCache) uint64 {
-	head, present, _, _ := cache.get(t.head[:0], t.row)
+	head, present, _, _ := cache.get(t.head[:0], t.row, false)
 	t.head = head
 	if !present {
 		return 0

@@ -262,23 +262,25 @@ func TestUnitScannerIsLinear(t *testing.T) {
 	require.Equal(t, 1, units)
 }
 
+// feed gives a scanner a batch and takes all units.
+func feed(t testing.TB, u *resp.UnitScanner, batch []byte) {
+	u.Feed(batch)
+	for {
+		_, ok, err := u.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return
+		}
+	}
+}
+
 func TestUnitScannerSteadyStateDoesNotAllocate(t *testing.T) {
 	u := resp.NewUnitScanner(1 << 20)
 	batch := append(pipeline(16), stream("MULTI", "SET a 1", "SET b 1", "EXEC")...)
-	run := func() {
-		u.Feed(batch)
-		for {
-			_, ok, err := u.Next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !ok {
-				return
-			}
-		}
-	}
-	run()
-	require.Zero(t, testing.AllocsPerRun(100, run))
+	feed(t, u, batch)
+	require.Zero(t, testing.AllocsPerRun(100, func() { feed(t, u, batch) }))
 }
 
 func BenchmarkUnitScanner(b *testing.B) {
@@ -288,16 +290,7 @@ func BenchmarkUnitScanner(b *testing.B) {
 			b.SetBytes(int64(len(batch)))
 			b.ReportAllocs()
 			for b.Loop() {
-				u.Feed(batch)
-				for {
-					_, ok, err := u.Next()
-					if err != nil {
-						b.Fatal(err)
-					}
-					if !ok {
-						break
-					}
-				}
+				feed(b, u, batch)
 			}
 		})
 	}

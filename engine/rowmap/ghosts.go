@@ -91,7 +91,7 @@ func find(set []byte, a, b uint64) (at, free int) {
 
 // Has says whether the row is remembered.
 func (g *Ghosts) Has(row []byte) bool {
-	if len(g.memory) == 0 {
+	if g.count == 0 {
 		return false
 	}
 	set, a, b := g.place(row)
