@@ -39,7 +39,7 @@ var typeLines = map[string][]string{
 		"HSET key elem number", "HSETNX key elem elem", "HGET key elem", "HMGET key elem elem elem", "HDEL key elem", "HDEL key elem elem elem",
 		"HLEN key", "HSTRLEN key elem", "HEXISTS key elem", "HKEYS key", "HVALS key", "HINCRBY key elem number", "HINCRBY key elem index",
 		"HINCRBYFLOAT key elem float", "HRANDFIELD key 100", "HRANDFIELD key 100 WITHVALUES", "HRANDFIELD key 0", "HRANDFIELD key x",
-		"HSCAN key 0", "HSCAN key 0 COUNT 1000", "HSCAN key 0 MATCH a*", "HSCAN key x", "HSCAN key 0 COUNT 0",
+		"HSCAN key 0 COUNT 1000", "HSCAN key 0 MATCH a* COUNT 1000", "HSCAN key x", "HSCAN key 0 COUNT 0",
 	},
 	"bitmap": {
 		"GET key", "SETBIT key place bit", "SETBIT key place bit", "GETBIT key place", "SET key value", "SET key number", "BITCOUNT key",
@@ -63,7 +63,7 @@ var typeLines = map[string][]string{
 		"SISMEMBER key elem", "SMISMEMBER key elem elem", "SMOVE key key elem", "SPOP key 100", "SPOP key 0", "SPOP key -1", "SPOP key x",
 		"SRANDMEMBER key 100", "SRANDMEMBER key 0", "SINTER key key", "SUNION key key key", "SDIFF key key", "SINTERSTORE key key key",
 		"SUNIONSTORE key key key", "SDIFFSTORE key key key", "SINTERCARD 2 key key", "SINTERCARD 2 key key LIMIT index", "SINTERCARD index key",
-		"SSCAN key 0", "SSCAN key 0 COUNT 1000", "SSCAN key 0 MATCH [12]", "SADD key 5 a", "SINTERSTORE key key",
+		"SSCAN key 0 COUNT 1000", "SSCAN key 0 MATCH [12] COUNT 1000", "SADD key 5 a", "SINTERSTORE key key",
 	},
 	"stream": {
 		"XRANGE key - +", "XADD key newid elem elem", "XADD key newid elem elem", "XADD key newid elem elem elem elem", "XADD key newid elem elem elem",
@@ -134,7 +134,7 @@ var typeLines = map[string][]string{
 		"ZRANGESTORE key key index index",
 		"ZRANGESTORE key key bound bound BYSCORE REV", "ZREMRANGEBYRANK key index index", "ZREMRANGEBYSCORE key bound bound",
 		"ZPOPMIN key", "ZPOPMAX key", "ZPOPMIN key index", "ZPOPMAX key index", "ZMPOP 1 key MIN", "ZMPOP 2 key key MAX COUNT index",
-		"ZRANDMEMBER key 100", "ZRANDMEMBER key 100 WITHSCORES", "ZSCAN key 0", "ZUNION 2 key key", "ZUNION 2 key key WITHSCORES",
+		"ZRANDMEMBER key 100", "ZRANDMEMBER key 100 WITHSCORES", "ZSCAN key 0 COUNT 1000", "ZUNION 2 key key", "ZUNION 2 key key WITHSCORES",
 		"ZUNION 2 key key WEIGHTS score score AGGREGATE aggregate WITHSCORES", "ZINTER 2 key key WITHSCORES", "ZINTER 3 key key key AGGREGATE aggregate WITHSCORES",
 		"ZDIFF 2 key key WITHSCORES", "ZUNIONSTORE key 2 key key WEIGHTS score score", "ZINTERSTORE key 2 key key AGGREGATE aggregate",
 		"ZDIFFSTORE key 2 key key", "ZINTERCARD 2 key key", "ZINTERCARD 2 key key LIMIT index", "ZUNION index key", "SADD key elem elem", "SADD key 1 2",
