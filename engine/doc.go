@@ -70,5 +70,6 @@
 //	watches.mu                  who is told of changed keys; rows are looked up under it
 //	backlog, wal                their own short locks (memory only)
 //	memory.mu                   the memtables; Pebble's own short locks may be taken under it (iterators, snapshots)
+//	drainTurn.turn              a leaf between the workers of a drain alone: they write to their files under it, and fsync behind it
 //	rowCache shard, broadcast   leaves; several shards are taken for reading only, in their order (touch.go)
 package engine

@@ -60,9 +60,10 @@ type Engine struct {
 		aheads
 	}
 
-	frozen  chan struct{} // kick for the drainer: a memtable is full
-	reclaim chan struct{} // kick for the reclaimer: something was flushed
-	failure atomic.Pointer[error]
+	frozen    chan struct{} // kick for the drainer: a memtable is full
+	drainTurn drainTurn
+	reclaim   chan struct{} // kick for the reclaimer: something was flushed
+	failure   atomic.Pointer[error]
 
 	running context.Context // of the background work: ends with Close
 	stop    context.CancelFunc

@@ -130,6 +130,13 @@ func (m *memory) oldestFrozen() *frozenTable {
 	return m.mu.frozen[0]
 }
 
+// countFrozen is how many tables wait to be drained, with the one that is.
+func (m *memory) countFrozen() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.mu.frozen)
+}
+
 // dropFrozen forgets the oldest frozen table: the files hold its rows.
 func (m *memory) dropFrozen() {
 	m.mu.Lock()
