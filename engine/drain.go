@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,7 +34,7 @@ const (
 	// keyspace without the rest.
 	drainFileBytes = 4 << 20
 
-	// drainWorkers is how many files are written at a time; see inTurn.
+	// drainWorkers is how many files are written at a time; most of the time they take turns (drain_turn.go).
 	drainWorkers = 3
 
 	// drainRetry is the pause after a failure.
@@ -137,7 +135,7 @@ func (e *Engine) writeFiles(ctx context.Context, ds *dataset, f *frozenTable) ([
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(drainWorkers)
 	write := func(windows iter.Seq[[]memtable.Row]) {
-		windows = e.inTurn(ds, windows)
+		windows = e.drainTurn.windows(ds, windows)
 		path := fs.PathJoin(dir, fmt.Sprintf("%06d.sst", len(paths)))
 		paths = append(paths, path)
 		group.Go(func() error { return writeFile(working, fs, path, ds.tableOptions, windows) })
@@ -152,38 +150,6 @@ func (e *Engine) writeFiles(ctx context.Context, ds *dataset, f *frozenTable) ([
 		return nil, fmt.Errorf("write memtable: %w", err)
 	}
 	return paths, nil
-}
-
-// inTurn has the files that are written beside each other take turns: one at a time works on a window, the others may wait for their fsyncs.
-// So a drain keeps one processor from those who answer clients, and not as many as there are workers: measured on two with SETs of 16 commands
-// a round trip, the slowest hundredth took 9 ms and not 13. When somebody waits for the drain (Flush, or another full table), all work at once.
-func (e *Engine) inTurn(ds *dataset, windows iter.Seq[[]memtable.Row]) iter.Seq[[]memtable.Row] {
-	return func(yield func([]memtable.Row) bool) {
-		done := e.drainTurn.take(ds)
-		defer func() { done() }()
-		for rows := range windows {
-			if !yield(rows) {
-				return
-			}
-			done()
-			done = e.drainTurn.take(ds)
-		}
-	}
-}
-
-// drainTurn is whose turn it is.
-type drainTurn struct {
-	turn    sync.Mutex   // a leaf: who holds it locks nothing, and waits for nothing but writes to a file
-	flushes atomic.Int32 // callers of Flush that wait
-}
-
-// take waits for the caller's turn, if turns are taken. done ends it.
-func (t *drainTurn) take(ds *dataset) (done func()) {
-	if t.flushes.Load() > 0 || ds.mem.countFrozen() > 1 {
-		return func() {}
-	}
-	t.turn.Lock()
-	return t.turn.Unlock
 }
 
 // freezeLocked hands the active table to the drainer, if there is anything that the files do not hold. The caller holds seq.

@@ -61,7 +61,7 @@ type Engine struct {
 	}
 
 	frozen    chan struct{} // kick for the drainer: a memtable is full
-	drainTurn drainTurn
+	drainTurn drainTurn     // of those who write one to files
 	reclaim   chan struct{} // kick for the reclaimer: something was flushed
 	failure   atomic.Pointer[error]
 

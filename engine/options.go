@@ -73,7 +73,7 @@ const (
 
 	// l0CompactAt is the number of sublevels of level 0 from which it is compacted into the next. Half as many cost a third more bytes and CPU for
 	// random overwrites; reads past the caches look through some more files, by their Bloom filters.
-	l0CompactAt = 8
+	l0CompactAt = 4
 
 	memTableStopWrites = 4 // Pebble stops writers at this many memtables of its own, which only the reclaimer writes to
 	storeMemTableBytes = 4 << 20

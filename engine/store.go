@@ -113,7 +113,7 @@ func (e *Engine) pebbleOptions(fs vfs.FS) *pebble.Options {
 		Cache:                       e.blockCache,
 		MemTableSize:                storeMemTableBytes,
 		MemTableStopWritesThreshold: memTableStopWrites,
-		L0CompactionThreshold:       l0CompactAt,
+		L0CompactionThreshold:       2 * l0CompactAt, // Pebble compares it with twice the number of sublevels
 		L0StopWritesThreshold:       l0StopWrites,
 		LBaseMaxBytes:               64 << 20,
 		MaxManifestFileSize:         maxManifestBytes,

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"replogd/engine/memtable"
 )
 
 // Files of a drain are written in turn unless somebody waits for them.
@@ -35,5 +38,25 @@ func TestDrainTakesTurnsUnlessSomebodyWaits(t *testing.T) {
 			done()
 			require.True(t, free(&turns), "the turn has ended")
 		})
+	}
+}
+
+// The rows come through whole and in order, each window within a turn, and the turn ends with them, or with who breaks off.
+func TestDrainWindowsAreWorkedOnInTurn(t *testing.T) {
+	ds := &dataset{}
+	ds.mem.mu.frozen = make([]*frozenTable, 1)
+	row := func(key string) memtable.Row { return memtable.NewRow([]byte(key), len(key)) }
+	all := [][]memtable.Row{{row("a"), row("b")}, {row("c")}, {row("d")}}
+	for stop := range len(all) + 1 { // after so many windows; len(all): never
+		var turns drainTurn
+		var seen [][]memtable.Row
+		for rows := range turns.windows(ds, slices.Values(all)) {
+			require.False(t, turns.turn.TryLock(), "somebody else may work on a window")
+			if seen = append(seen, rows); len(seen) == stop+1 {
+				break
+			}
+		}
+		require.Equal(t, all[:min(stop+1, len(all))], seen)
+		require.True(t, turns.turn.TryLock(), "the turn has not ended")
 	}
 }
