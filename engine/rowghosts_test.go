@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,10 +13,11 @@ import (
 	"replogd/engine/rowmap"
 )
 
-// pushOut makes the row cache give up every row that it holds.
+// pushOut makes the row cache give up every row that it holds. The survey of a start is over by then: nothing but a command fetches a row again.
 func (n *testNode) pushOut() {
 	ds := n.e.acquire()
 	defer ds.release()
+	require.Eventually(n.t, func() bool { return ds.filters.use.Load() != nil }, 10*time.Second, time.Millisecond)
 	v := ds.viewOnce()
 	defer v.close()
 	for _, tag := range []byte{keys.TagKey, keys.TagField} {
