@@ -116,8 +116,13 @@ var largeReplies = sync.Pool{New: func() any { return new(largeReply) }}
 // reserve makes room for n more bytes of a long reply.
 func (w *Writer) reserve(n int) {
 	need := len(w.buf) + n
-	if need <= cap(w.buf) || need <= maxKeptReply || need > len(largeReply{}) || w.big != nil {
+	if need <= cap(w.buf) || need <= maxKeptReply/2 || need > len(largeReply{}) || w.big != nil {
 		return // append sees to it
+	}
+	if need <= maxKeptReply {
+		// What append would take may be more than Reset keeps, and then each long reply grows its buffer anew.
+		w.buf = append(make([]byte, 0, maxKeptReply), w.buf...)
+		return
 	}
 	w.big = largeReplies.Get().(*largeReply)
 	w.base, w.buf = w.buf[:0], append(w.big[:0], w.buf...)

@@ -32,3 +32,21 @@ func TestLongRepliesOfSeveralWriters(t *testing.T) {
 		}
 	}
 }
+
+// A buffer that has served one long reply serves the next: what append would have made of it, bit by bit, would be too long to be kept.
+func TestALongReplyLeavesABufferForTheNext(t *testing.T) {
+	var w resp.Writer
+	var kept *byte
+	for round := range 3 {
+		for w.Len() < 200<<10 {
+			w.Bulk(bytes.Repeat([]byte("x"), 100))
+		}
+		w.Reset()
+		require.Equal(t, 64<<10, cap(w.Bytes()))
+		first := &w.Bytes()[:1][0]
+		if round > 0 {
+			require.Same(t, kept, first)
+		}
+		kept = first
+	}
+}
