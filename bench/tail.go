@@ -24,13 +24,16 @@ const (
 
 // tailScenario: what replicas cost their master, and how far they are behind.
 func tailScenario() Scenario {
-	about := fmt.Sprintf("SET -P16 on a master without and with 1 to %d replicas; the first replica's lag meanwhile, and at %d writes/s", tailReplicas, time.Second/lagPeriod)
+	about := fmt.Sprintf("SET -P16 on a master without and with 1 to %d replicas, SET -P1 without and with one; the first replica's lag under SET -P16, and at %d writes/s",
+		tailReplicas, time.Second/lagPeriod)
 	return Scenario{Name: "tail", About: about, Run: func(ctx context.Context, e *Env) (values []Value, err error) {
 		master, err := e.start(ctx, "master", Settings{})
 		if err != nil {
 			return nil, err
 		}
 		load := Load{Command: "set", Conns: 50, Pipeline: 16, Length: e.length(opsFor), Keys: 100_000, ValueSize: opsValue, Seed: 6}
+		plain := load
+		plain.Pipeline = 1
 		if err := warmed(ctx, load, master.Addr); err != nil {
 			return nil, err
 		}
@@ -38,38 +41,65 @@ func tailScenario() Scenario {
 		if err != nil {
 			return nil, err
 		}
+		alonePlain, err := plain.Run(ctx, master.Addr)
+		if err != nil {
+			return nil, err
+		}
 		for n := 1; n <= tailReplicas; n++ {
-			replica, err := e.start(ctx, fmt.Sprintf("replica%d", n), Settings{ReplicaOf: master.Addr})
+			replica, err := e.startReplica(ctx, fmt.Sprintf("replica%d", n), master)
 			if err != nil {
-				return nil, err
-			}
-			if err := waitLink(ctx, replica.Addr); err != nil {
 				return nil, err
 			}
 			if n == 1 {
-				quiet, err := e.quietLag(ctx, master, replica)
+				lags, err := e.lags(ctx, load, master, replica)
 				if err != nil {
 					return nil, err
 				}
-				busy, err := e.busyLag(ctx, load, master, replica)
-				if err != nil {
+				values = append(lags, Value{"master without replicas -P1", "ops/s", More, alonePlain.PerSecond()})
+				if values, err = withReplicas(ctx, plain, master, n, alonePlain, " -P1", values); err != nil {
 					return nil, err
 				}
-				values = slices.Concat(quiet, busy, []Value{{"master without replicas", "ops/s", More, alone.PerSecond()}})
+				values = append(values, Value{"master without replicas", "ops/s", More, alone.PerSecond()})
 			}
-			with, err := load.Run(ctx, master.Addr)
-			if err != nil {
+			if values, err = withReplicas(ctx, load, master, n, alone, "", values); err != nil {
 				return nil, err
 			}
-			values = append(values,
-				Value{fmt.Sprintf("master with %d replicas", n), "ops/s", More, with.PerSecond()},
-				Value{fmt.Sprintf("master with %d replicas / without", n), "", More, with.PerSecond() / alone.PerSecond()})
 			if err := waitLevel(ctx, master, replica); err != nil {
 				return nil, err
 			}
 		}
 		return values, nil
 	}}
+}
+
+// startReplica starts a replica of master and waits until it has linked up.
+func (e *Env) startReplica(ctx context.Context, name string, master *Server) (*Server, error) {
+	replica, err := e.start(ctx, name, Settings{ReplicaOf: master.Addr})
+	if err != nil {
+		return nil, err
+	}
+	return replica, waitLink(ctx, replica.Addr)
+}
+
+// withReplicas adds to values what the load reaches on a master with n replicas, and what part that is of what it reached without them.
+func withReplicas(ctx context.Context, load Load, master *Server, n int, alone Outcome, suffix string, values []Value) ([]Value, error) {
+	with, err := load.Run(ctx, master.Addr)
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("master with %d replicas", n)
+	return append(values, Value{name + suffix, "ops/s", More, with.PerSecond()},
+		Value{name + " / without" + suffix, "", More, with.PerSecond() / alone.PerSecond()}), nil
+}
+
+// lags is how far a replica is behind, without a load and under one.
+func (e *Env) lags(ctx context.Context, load Load, master, replica *Server) ([]Value, error) {
+	quiet, err := e.quietLag(ctx, master, replica)
+	if err != nil {
+		return nil, err
+	}
+	busy, err := e.busyLag(ctx, load, master, replica)
+	return slices.Concat(quiet, busy), err
 }
 
 // quietLag is the lag while nothing else is written.
