@@ -72,7 +72,7 @@ const (
 	keptValueArena = 16 << 10
 
 	// l0CompactAt is the number of sublevels of level 0 from which it is compacted into the next. With half as many a random overwrite (SET -P16,
-	// a million keys) costs a sixth more CPU; with more than eight it costs no less. Reads past the caches look through some more files, by their
+	// a million keys) costs a sixth more CPU; with twelve it costs no less. Reads past the caches look through some more files, by their
 	// Bloom filters: a few per cent of their CPU.
 	l0CompactAt = 8
 
