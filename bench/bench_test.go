@@ -53,10 +53,15 @@ func TestReport(t *testing.T) {
 	r, err := bench.Run(t.Context(), bench.Options{
 		Contestants: []bench.Program{{Name: "redis"}, {Name: "replogd"}, {Name: "odd"}}, Rounds: 3, Scale: 1, Dir: t.TempDir(),
 		Scenarios: []bench.Scenario{fixed(map[string][]float64{"redis": {100, 300, 200}, "replogd": {500, 100, 400}, "odd": {7, -1, 9}})},
-		Progress:  func(_, _ int, what string) { order = append(order, strings.TrimPrefix(what, "fixed / ")) },
+		Measured: func(m bench.Machine) {
+			order = append(order, "machine")
+			require.Positive(t, m.FsyncP50)
+		},
+		Progress: func(_, _ int, what string) { order = append(order, strings.TrimPrefix(what, "fixed / ")) },
 	})
 	require.ErrorIs(t, err, bench.ErrBroken)
-	require.Equal(t, []string{"redis", "replogd", "odd", "replogd", "odd", "redis", "odd", "redis", "replogd", ""}, order, "nobody is always first")
+	require.Equal(t, []string{"machine", "redis", "replogd", "odd", "replogd", "odd", "redis", "odd", "redis", "replogd", ""}, order,
+		"the machine comes first; of the contestants nobody always does")
 	require.Equal(t, []string{"fixed / odd: it fell over"}, r.Failures)
 	require.Len(t, r.Rows, 1)
 	results := r.Rows[0].Results

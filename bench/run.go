@@ -19,6 +19,9 @@ type Options struct {
 	Scale       float64 // of sizes and times; 1 is the scenarios' own
 	Dir         string  // scratch; everything in it that is made here is removed
 
+	// Measured is called with the machine, before the first piece of work. nil: nobody looks.
+	Measured func(Machine)
+
 	// Progress is called before each piece of work. nil: nobody looks.
 	Progress func(done, total int, what string)
 }
@@ -66,6 +69,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(int, int, string) {}
 	}
+	if o.Measured == nil {
+		o.Measured = func(Machine) {}
+	}
 	r := &Report{Began: time.Now(), Rounds: o.Rounds, Scale: o.Scale}
 	for _, p := range o.Contestants {
 		r.Contestants = append(r.Contestants, p.Name)
@@ -74,6 +80,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if r.Machine, err = MeasureMachine(o.Dir); err != nil {
 		return r, err
 	}
+	o.Measured(r.Machine)
 	total, done := len(o.Scenarios)*o.Rounds*len(o.Contestants), 0
 	for _, s := range o.Scenarios {
 		samples := newCollector(s, len(o.Contestants))

@@ -120,7 +120,9 @@ func measure(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return fmt.Errorf("no scenario matches %q; see --list", s.only)
 	}
 	r, err := bench.Run(ctx, bench.Options{
-		Contestants: contestants, Scenarios: scenarios, Rounds: s.rounds, Scale: s.scale, Dir: dir, Progress: progress(stderr),
+		Contestants: contestants, Scenarios: scenarios, Rounds: s.rounds, Scale: s.scale, Dir: dir,
+		Measured: func(m bench.Machine) { _, _ = fmt.Fprintln(stderr, m) }, // what the figures will hang on: the report is an hour away
+		Progress: progress(stderr),
 	})
 	if r == nil {
 		return err
